@@ -1,0 +1,3 @@
+module github.com/passerelle-sante/passerelle
+
+go 1.26.0

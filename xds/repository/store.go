@@ -1,0 +1,54 @@
+package repository
+
+import (
+	"context"
+	"io"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// Blobs holds bytes. What Commit acknowledged survives a crash; what was aborted or removed is gone, its bytes destroyed.
+type Blobs interface {
+	// Create begins a blob. sizeHint is the expected length in bytes, -1 when unknown.
+	Create(ctx context.Context, sizeHint int64) (Blob, error)
+	// Open gives the bytes of a committed blob.
+	Open(ctx context.Context, id string) (Content, error)
+	// Remove destroys a committed blob. Removing twice is no error.
+	Remove(ctx context.Context, id string) error
+}
+
+// Blob is bytes on their way in.
+type Blob interface {
+	io.Writer
+	// Commit makes the bytes durable and names them.
+	Commit(ctx context.Context) (id string, err error)
+	// Abort destroys what was written; after Commit it does nothing.
+	Abort()
+}
+
+// Content is bytes on their way out. WriteTo sends them with the least copying the destination allows.
+type Content interface {
+	io.Reader
+	io.WriterTo
+	io.Closer
+	Size() int64
+}
+
+// Index remembers which documents the repository holds.
+type Index interface {
+	// Stage remembers documents whose bytes are durable and whose registration is under way.
+	Stage(ctx context.Context, docs []xds.StoredDocument) error
+	// Settle ends the staging: registered documents can be retrieved, others are forgotten.
+	Settle(ctx context.Context, docs []xds.StoredDocument, registered bool) error
+	// Document finds a registered document.
+	Document(ctx context.Context, id xds.UniqueID) (xds.StoredDocument, bool, error)
+}
+
+// Registrar makes a submission known to a registry. A registrar that shares the repository's store commits stored and also with the
+// metadata, in one transaction; one that does not (ITI-42 to another machine) keeps them through Index and a Recorder. The warnings of an
+// accepted submission come back as xds.Errors with a nil error.
+type Registrar interface {
+	RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *xds.Submission, stored []xds.StoredDocument, also ...*atna.AuditMessage) (xds.Errors, error)
+}
