@@ -41,6 +41,7 @@ const (
 	CodeUnknownPatientID                ErrorCode = "XDSUnknownPatientId"
 	CodeUnknownRepositoryID             ErrorCode = "XDSUnknownRepositoryId"
 	CodeUnknownStoredQuery              ErrorCode = "XDSUnknownStoredQuery"
+	CodeUnresolvedReference             ErrorCode = "UnresolvedReferenceException"
 )
 
 // Error is one finding of a transaction, of the severity error unless Warning. Context and Location go to the peer: they name the object,
@@ -87,6 +88,24 @@ func (es Errors) Err() error {
 		}
 	}
 	return nil
+}
+
+// Codes lists the error codes once each, separated by spaces: what an audit record and a log may say of a refusal.
+func (es Errors) Codes() string {
+	var b strings.Builder
+	for i, e := range es {
+		first := true
+		for _, before := range es[:i] {
+			first = first && before.Code != e.Code
+		}
+		if first {
+			if b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(string(e.Code))
+		}
+	}
+	return b.String()
 }
 
 // ResponseStatus is the outcome that a registry response names.

@@ -1,0 +1,74 @@
+// Package registry is the Document Registry actor of XDS.b (ITI TF-1, 10.1.1.3): it takes submissions (ITI-42) and answers stored queries
+// (ITI-18, ITI-51). It knows metadata only; document bytes pass it by.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// Config is what a registry needs.
+type Config struct {
+	Store  Store
+	Domain func() *xds.Domain // the affinity domain as of now; it may change between two calls
+	Audit  atna.Recorder
+	Events *atna.Reporter // builds audit messages in the name of this node
+	// MaxResults bounds a LeafClass answer and MaxReferences an ObjectRef answer, in objects; beyond is XDSTooManyResults.
+	MaxResults    int
+	MaxReferences int
+	Home          string // homeCommunityId, urn:oid: form; empty when this registry belongs to no community
+	Schema        Schema // judges message bodies the decoder cannot vouch for
+	Clock         func() time.Time
+	NewID         func() xds.ObjectID // a fresh urn:uuid:
+	Log           *slog.Logger
+}
+
+// Schema judges an envelope against the schemas of the transaction; each finding names a line.
+type Schema interface {
+	ValidateBody(envelope []byte) (findings []string, err error)
+}
+
+// Registry is the actor. Its methods may be called at the same time from many goroutines.
+type Registry struct{ cfg Config }
+
+// New checks the configuration.
+func New(cfg Config) (*Registry, error) {
+	switch {
+	case cfg.Store == nil, cfg.Domain == nil, cfg.Audit == nil, cfg.Events == nil, cfg.Clock == nil, cfg.NewID == nil, cfg.Log == nil:
+		return nil, errors.New("registry: Store, Domain, Audit, Events, Clock, NewID and Log are required")
+	case cfg.MaxResults <= 0 || cfg.MaxReferences <= 0:
+		return nil, errors.New("registry: MaxResults and MaxReferences are above zero")
+	}
+	return &Registry{cfg: cfg}, nil
+}
+
+// failed turns an error of something below into findings: what the peer may know, in the codes of ITI TF-3 4.2.4.1. The story goes to the log under a
+// reference number that the answer repeats.
+func (r *Registry) failed(ctx context.Context, c auth.Caller, err error) xds.Errors {
+	var es xds.Errors
+	if errors.As(err, &es) {
+		return es
+	}
+	var e *xds.Error
+	if errors.As(err, &e) {
+		return xds.Errors{e}
+	}
+	ref := string(r.cfg.NewID())
+	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "registry failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
+	code := xds.CodeRegistryError
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		code = xds.CodeRegistryOutOfResources
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		code = xds.CodeRegistryBusy
+	}
+	return xds.Errors{{Code: code, Context: fmt.Sprintf("the registry could not complete the transaction; nothing was stored; reference %s", ref)}}
+}
