@@ -1,0 +1,154 @@
+package mllp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Peer is the other end of a connection.
+type Peer struct {
+	Address string               // without port
+	TLS     *tls.ConnectionState // nil without TLS
+}
+
+// Handler answers one message. An empty answer closes the connection: the sender keeps the message and comes again.
+type Handler interface {
+	ServeMLLP(ctx context.Context, peer Peer, msg []byte) []byte
+}
+
+// Server reads blocks and writes the answers, one at a time on each connection, any number of them. The zero value of each limit is a
+// sensible one.
+type Server struct {
+	Handler  Handler
+	Max      int           // bytes of a message; MaxMessage
+	MaxConns int           // connections at once; 256
+	Idle     time.Duration // between messages; 1 h
+	Block    time.Duration // from the first byte of a block to its end, and for the TLS handshake and each answer; 30 s
+	Drain    time.Duration // what handlers at work are given when the server stops; 10 s
+	Strict   bool          // refuse QuirkNoCR
+	Log      *slog.Logger  // nil discards
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Serve accepts connections until ctx ends. Then it takes no message any more, lets handlers at work answer, and returns nil.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var wg sync.WaitGroup
+	stop := context.AfterFunc(ctx, func() {
+		_ = ln.Close()
+		time.AfterFunc(or(s.Drain, 10*time.Second), cut)
+	})
+	defer stop()
+	defer wg.Wait()
+	slots := make(chan struct{}, or(s.MaxConns, 256))
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		c, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s.serve(ctx, work, c)
+		})
+	}
+}
+
+// serve answers one connection. ctx says whether to take another message, work whether a handler may go on.
+func (s *Server) serve(ctx, work context.Context, c net.Conn) {
+	defer func() { _ = c.Close() }()
+	// A reader that waits is woken when the server stops; a handler is not disturbed until work ends.
+	wake := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+	defer wake()
+	hard := context.AfterFunc(work, func() { _ = c.Close() })
+	defer hard()
+
+	log := or(s.Log, slog.New(slog.DiscardHandler))
+	block := or(s.Block, 30*time.Second)
+	peer, err := s.peer(ctx, c, block)
+	if err != nil {
+		log.Info("mllp: handshake failed", "peer", peer.Address, "error", err)
+		return
+	}
+	r := NewReader(c, s.Max, !s.Strict, func(q Quirk) { log.Info("mllp: quirk", "peer", peer.Address, "quirk", q) })
+	for {
+		msg, err := s.read(ctx, c, r, block)
+		if err != nil {
+			if err != io.EOF && ctx.Err() == nil {
+				log.Info("mllp: connection ended", "peer", peer.Address, "error", err)
+			}
+			return
+		}
+		answer := s.Handler.ServeMLLP(work, peer, msg)
+		if len(answer) == 0 {
+			return
+		}
+		if c.SetWriteDeadline(time.Now().Add(block)) != nil {
+			return
+		}
+		if _, err := c.Write(Append(nil, answer)); err != nil {
+			return
+		}
+	}
+}
+
+func (s *Server) peer(ctx context.Context, c net.Conn, limit time.Duration) (Peer, error) {
+	p := Peer{Address: c.RemoteAddr().String()}
+	if host, _, err := net.SplitHostPort(p.Address); err == nil {
+		p.Address = host
+	}
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return p, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		return p, err
+	}
+	state := t.ConnectionState()
+	p.TLS = &state
+	return p, nil
+}
+
+func (s *Server) read(ctx context.Context, c net.Conn, r *Reader, block time.Duration) ([]byte, error) {
+	for _, step := range []struct {
+		limit time.Duration
+		begin bool
+	}{{or(s.Idle, time.Hour), true}, {block, false}} {
+		if err := c.SetReadDeadline(time.Now().Add(step.limit)); err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil { // the deadline above may have undone the wake-up
+			return nil, ctx.Err()
+		}
+		if !step.begin {
+			return r.Body()
+		}
+		if err := r.Begin(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, io.EOF
+}
