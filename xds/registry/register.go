@@ -67,10 +67,9 @@ func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub 
 }
 
 func (r *Registry) registration(c auth.Caller, sub *xds.Submission, outcome atna.Outcome, text string) *atna.AuditMessage {
-	return r.cfg.Events.Event(atna.ITI42, atna.Receiver, atna.Facts{
-		Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text, Caller: atna.CallerFacts(c.AuditFacts()),
-		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID),
-	})
+	return r.cfg.Events.Event(atna.ITI42, atna.Responder, atna.Facts{
+		Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text,
+		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID)}.By(c))
 }
 
 // name gives every object its UUID, its status and its first version, and makes the associations say UUIDs [ITI-42 3.42.4.1.3.6].

@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/query"
+)
+
+// StoredQuery finds what q wants [ITI-18 3.18.4.1.3]. raw is the query as the consumer sent it, for the audit record, which is durable
+// before the answer is given. The objects come in the order they were registered; errors are xds.Errors.
+func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Query, raw []byte) ([]xds.Object, error) {
+	s := search{q: q, limit: r.cfg.MaxResults, seen: map[xds.ObjectID]bool{}}
+	if q.ReturnType == query.ObjectRef {
+		s.limit = r.cfg.MaxReferences
+	}
+	err := r.wrongHome(q)
+	if err == nil {
+		err = r.cfg.Store.View(ctx, func(tx Tx) error {
+			s.tx = tx
+			if err := s.run(); err != nil {
+				return err
+			}
+			return s.singlePatient()
+		})
+	}
+	var es xds.Errors
+	if err != nil {
+		es = r.failed(ctx, c, err)
+		s.found = nil
+	}
+	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, es)); err != nil {
+		return nil, r.failed(ctx, c, err)
+	}
+	if es != nil {
+		return nil, es
+	}
+	return s.found, nil
+}
+
+func (r *Registry) wrongHome(q *query.Query) error {
+	if q.Home == "" || r.cfg.Home == "" || q.Home == r.cfg.Home {
+		return nil
+	}
+	return &xds.Error{Code: xds.CodeUnknownCommunity, Location: q.Kind.Name + ".$homeCommunityId",
+		Context: fmt.Sprintf("%q is not this community (ITI TF-2 3.18.4.1.2.3.8)", xds.Clip(q.Home))}
+}
+
+// asked is the audit message of a query, answered or refused.
+func (r *Registry) asked(c auth.Caller, q *query.Query, raw []byte, es xds.Errors) *atna.AuditMessage {
+	f := atna.Facts{Time: r.cfg.Clock(), Query: raw, QueryHomeCommunityID: r.cfg.Home}.By(c)
+	tx := atna.ITI18
+	if q != nil {
+		f.QueryID = q.Kind.ID
+		if q.Kind.MultiPatient {
+			tx = atna.ITI51
+		}
+		if len(q.Patients) > 0 {
+			f.Patient, f.OtherPatients = q.Patients[0], q.Patients[1:]
+		}
+	}
+	if es != nil {
+		f.Outcome, f.OutcomeText = atna.OutcomeMinorFailure, es.Codes()
+	}
+	return r.cfg.Events.Event(tx, atna.Responder, f)
+}
+
+// search runs one stored query inside one view.
+type search struct {
+	tx    Tx
+	q     *query.Query
+	limit int
+	found []xds.Object
+	seen  map[xds.ObjectID]bool
+}
+
+var errTooMany = errors.New("too many results")
+
+// searches is what each stored query does (ITI TF-2 3.18.4.1.2.3.7). A kind without a row here could not be parsed either.
+var searches = map[string]func(*search) error{
+	"FindDocuments":                                 (*search).findDocuments,
+	"FindSubmissionSets":                            (*search).findSubmissionSets,
+	"FindFolders":                                   (*search).findFolders,
+	"GetAll":                                        (*search).getAll,
+	"GetDocuments":                                  (*search).getDocuments,
+	"GetFolders":                                    (*search).getFolders,
+	"GetAssociations":                               (*search).getAssociations,
+	"GetDocumentsAndAssociations":                   (*search).getDocumentsAndAssociations,
+	"GetSubmissionSets":                             (*search).getSubmissionSets,
+	"GetSubmissionSetAndContents":                   (*search).getSubmissionSetAndContents,
+	"GetFolderAndContents":                          (*search).getFolderAndContents,
+	"GetFoldersForDocument":                         (*search).getFoldersForDocument,
+	"GetRelatedDocuments":                           (*search).getRelatedDocuments,
+	"FindDocumentsByReferenceId":                    (*search).findDocumentsByReferenceID,
+	"FindDocumentsForMultiplePatients":              (*search).findDocuments,
+	"FindFoldersForMultiplePatients":                (*search).findFolders,
+	"FindDocumentsByReferenceIdForMultiplePatients": (*search).findDocumentsByReferenceID,
+}
+
+func (s *search) run() error {
+	err := searches[s.q.Kind.Name](s)
+	if errors.Is(err, errTooMany) {
+		return &xds.Error{Code: xds.CodeTooManyResults, Location: s.q.Kind.Name,
+			Context: fmt.Sprintf("more than %d objects would be returned; narrow the query, or ask for ObjectRef first (ITI TF-2 3.18.4.1.3)", s.limit)}
+	}
+	return err
+}
+
+// add takes an object into the answer once, if the metadata level shows it.
+func (s *search) add(o xds.Object) error {
+	h := o.Header()
+	if s.seen[h.ID] || !s.shown(o) {
+		return nil
+	}
+	s.seen[h.ID] = true
+	if len(s.found) >= s.limit {
+		return errTooMany
+	}
+	s.found = append(s.found, o)
+	return nil
+}
+
+// shown hides from consumers that know no metadata update what only it explains [ITI-18 3.18.4.1.2.3.5.1.1].
+func (s *search) shown(o xds.Object) bool {
+	if s.q.MetadataLevel > 1 {
+		return true
+	}
+	switch o.Kind() {
+	case xds.KindEntry:
+		return o.Entry.DocumentAvailability != "urn:ihe:iti:2010:DocumentAvailability:Offline"
+	case xds.KindFolder, xds.KindAssociation:
+		return o.Header().Status != xds.Deprecated
+	}
+	return true
+}
+
+// each yields the objects of every patient of the query.
+func (s *search) each(kind xds.Kind, wanted func(xds.Object) bool) error {
+	for _, p := range s.q.Patients {
+		if err := s.ofPatient(p, kind, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *search) ofPatient(p hl7.CX, kind xds.Kind, wanted func(xds.Object) bool) error {
+	var full error
+	err := s.tx.OfPatient(p, kind, func(o xds.Object) bool {
+		if wanted(o) {
+			full = s.add(o)
+		}
+		return full == nil
+	})
+	return errors.Join(err, full)
+}
+
+func (s *search) entryWanted(o xds.Object) bool  { return s.q.Entry.Match(o.Entry) }
+func (s *search) setWanted(o xds.Object) bool    { return s.q.Set.Match(o.Set) }
+func (s *search) folderWanted(o xds.Object) bool { return s.q.Folder.Match(o.Folder) }
+
+func (s *search) findDocuments() error      { return s.each(xds.KindEntry, s.entryWanted) }
+func (s *search) findSubmissionSets() error { return s.each(xds.KindSet, s.setWanted) }
+func (s *search) findFolders() error        { return s.each(xds.KindFolder, s.folderWanted) }
+
+// findDocumentsByReferenceID walks the entries of one value of each list and checks the other lists on the entry.
+func (s *search) findDocumentsByReferenceID() error {
+	for _, p := range s.q.Patients {
+		for _, ref := range s.q.ReferenceIDs[0] {
+			var full error
+			err := s.tx.ByReferenceID(p, ref, func(o xds.Object) bool {
+				if s.entryWanted(o) && allReferences(o.Entry, s.q.ReferenceIDs[1:]) {
+					full = s.add(o)
+				}
+				return full == nil
+			})
+			if err := errors.Join(err, full); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func allReferences(e *xds.DocumentEntry, lists [][]string) bool {
+	for _, any := range lists {
+		if !intersects(any, e.ReferenceIDs) {
+			return false
+		}
+	}
+	return true
+}
+
+func intersects(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *search) getAll() error {
+	for _, step := range []func() error{s.findSubmissionSets, s.findFolders, s.findDocuments} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	// Then the associations whose ends are both in the answer: first those between objects, then those that hold associations.
+	for range 2 {
+		for _, o := range s.found {
+			if err := s.linked(o.Header().ID, func(a *xds.Association) bool { return s.seen[a.Source] && s.seen[a.Target] }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
