@@ -262,6 +262,13 @@ func (o Object) PatientID() *hl7.CX {
 	return nil
 }
 
+// DocumentRequest names one document that a consumer wants (ITI-43).
+type DocumentRequest struct {
+	HomeCommunityID    string
+	RepositoryUniqueID OID
+	UniqueID           UniqueID
+}
+
 // StoredDocument tells a repository where the bytes of a document are. It is kept beside the metadata when both share a store.
 type StoredDocument struct {
 	UniqueID UniqueID

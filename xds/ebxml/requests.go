@@ -230,15 +230,8 @@ func (r *reader) adhocQuery(req *AdhocQueryRequest) error {
 	})
 }
 
-// DocumentRequest names one document of an ITI-43 request.
-type DocumentRequest struct {
-	HomeCommunityID    string
-	RepositoryUniqueID xds.OID
-	DocumentUniqueID   xds.UniqueID
-}
-
 // DecodeRetrieveDocumentSet reads an xdsb:RetrieveDocumentSetRequest [ITI-43 3.43.4.1.2].
-func DecodeRetrieveDocumentSet(x *xmlpull.Reader, l Lenient) (reqs []DocumentRequest, doubt bool, err error) {
+func DecodeRetrieveDocumentSet(x *xmlpull.Reader, l Lenient) (reqs []xds.DocumentRequest, doubt bool, err error) {
 	r := &reader{Reader: x}
 	if !r.Is(NSXDSB, "RetrieveDocumentSetRequest") {
 		return nil, false, &RequestError{r.Line(), "xdsb:RetrieveDocumentSetRequest is due"}
@@ -246,7 +239,7 @@ func DecodeRetrieveDocumentSet(x *xmlpull.Reader, l Lenient) (reqs []DocumentReq
 	r.doubt = len(r.Attrs()) > 0
 	err = r.Children(func() error {
 		r.doubt = r.doubt || !r.Is(NSXDSB, "DocumentRequest") || len(r.Attrs()) > 0
-		var d DocumentRequest
+		var d xds.DocumentRequest
 		step := 0
 		err := r.Children(func() error {
 			local := r.Local()
@@ -263,13 +256,13 @@ func DecodeRetrieveDocumentSet(x *xmlpull.Reader, l Lenient) (reqs []DocumentReq
 			case "RepositoryUniqueId":
 				at, d.RepositoryUniqueID = 2, xds.OID(l.oid(v))
 			case "DocumentUniqueId":
-				at, d.DocumentUniqueID = 3, xds.UniqueID(l.oid(v))
+				at, d.UniqueID = 3, xds.UniqueID(l.oid(v))
 			}
 			r.doubt = r.doubt || at <= step
 			step = at
 			return nil
 		})
-		r.doubt = r.doubt || d.RepositoryUniqueID == "" || d.DocumentUniqueID == ""
+		r.doubt = r.doubt || d.RepositoryUniqueID == "" || d.UniqueID == ""
 		reqs = append(reqs, d)
 		return err
 	})

@@ -1,3 +1,75 @@
-// Package repository is the Document Repository actor of XDS.b (ITI TF-1, 10.1.1.4): it keeps document bytes, registers their metadata
-// and gives the bytes back.
+// Package repository is the Document Repository actor of XDS.b (ITI TF-1, 10.1.1.4): it keeps document bytes (ITI-41), registers their
+// metadata (ITI-42, with a registry here or elsewhere) and gives the bytes back (ITI-43).
 package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// Config is what a repository needs.
+type Config struct {
+	UniqueID  xds.OID // repositoryUniqueId
+	Blobs     Blobs
+	Index     Index
+	Registrar Registrar
+	Domain    func() *xds.Domain
+	Audit     atna.Recorder
+	Events    *atna.Reporter
+	Home      string // homeCommunityId, urn:oid: form; may be empty
+	Schema    Schema // judges message bodies the decoder cannot vouch for
+	// InlineDocuments takes documents as base64 text in the request (quirk inline-document).
+	InlineDocuments bool
+	// PlainAnswers sends documents inline to a consumer that asked without MTOM (quirk answer-without-mtom).
+	PlainAnswers bool
+	Clock        func() time.Time
+	NewID        func() xds.ObjectID // a fresh urn:uuid:
+	Log          *slog.Logger
+}
+
+// Schema judges an envelope against the schemas of the transaction; each finding names a line.
+type Schema interface {
+	ValidateBody(envelope []byte) (findings []string, err error)
+}
+
+// Repository is the actor. Its methods may be called at the same time from many goroutines.
+type Repository struct{ cfg Config }
+
+// New checks the configuration.
+func New(cfg Config) (*Repository, error) {
+	switch {
+	case !xds.ValidOID(string(cfg.UniqueID)):
+		return nil, fmt.Errorf("repository: UniqueID %q is not an OID", cfg.UniqueID)
+	case cfg.Blobs == nil, cfg.Index == nil, cfg.Registrar == nil, cfg.Domain == nil, cfg.Audit == nil, cfg.Events == nil,
+		cfg.Clock == nil, cfg.NewID == nil, cfg.Log == nil:
+		return nil, errors.New("repository: Blobs, Index, Registrar, Domain, Audit, Events, Clock, NewID and Log are required")
+	}
+	return &Repository{cfg: cfg}, nil
+}
+
+// failed turns an error of something below into findings: what the peer may know, in the codes of ITI TF-3 4.2.4.1. The story goes to the log
+// under a reference number that the answer repeats.
+func (r *Repository) failed(ctx context.Context, c auth.Caller, err error) xds.Errors {
+	var es xds.Errors
+	if errors.As(err, &es) {
+		return es
+	}
+	ref := string(r.cfg.NewID())
+	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "repository failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
+	code := xds.CodeRepositoryError
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		code = xds.CodeRepositoryOutOfResources
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		code = xds.CodeRepositoryBusy
+	}
+	return xds.Errors{{Code: code, Context: "the repository could not complete the transaction; nothing was stored; reference " + ref}}
+}
