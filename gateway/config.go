@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/passerelle-sante/passerelle/wire/soap"
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// Config is the whole configuration of a gateway: one YAML file, overridden by environment variables (see Load). Paths are relative to the file.
+type Config struct {
+	Node       NodeConfig       `yaml:"node"`
+	Data       string           `yaml:"data"` // folder of everything that must last
+	Listen     ListenConfig     `yaml:"listen"`
+	TLS        TLSConfig        `yaml:"tls"`
+	SOAP       SOAPConfig       `yaml:"soap"`
+	Registry   RegistryConfig   `yaml:"registry"`
+	Repository RepositoryConfig `yaml:"repository"`
+	Patients   PatientsConfig   `yaml:"patients"`
+	Audit      AuditConfig      `yaml:"audit"`
+	Store      StoreConfig      `yaml:"store"`
+	Log        LogConfig        `yaml:"log"`
+}
+
+// NodeConfig says who this gateway is in audit records and across communities.
+type NodeConfig struct {
+	Name            string `yaml:"name"`              // audit source id
+	EnterpriseSite  string `yaml:"enterprise_site"`   // audit enterprise site id
+	HomeCommunityID string `yaml:"home_community_id"` // urn:oid:...
+	PublicURL       string `yaml:"public_url"`        // how peers reach the SOAP services, when not by the address listened on
+}
+
+// ListenConfig are the addresses, host:port; an empty one is a closed door.
+type ListenConfig struct {
+	SOAP       string `yaml:"soap"`       // HTTPS with client certificates
+	PlainSOAP  string `yaml:"plain_soap"` // HTTP without any protection: loopback only
+	MLLP       string `yaml:"mllp"`       // HL7 v2 over TLS with client certificates
+	PlainMLLP  string `yaml:"plain_mllp"` // HL7 v2 without any protection: loopback only
+	Operations string `yaml:"operations"` // /healthz, /readyz, /metrics over HTTP
+}
+
+// TLSConfig are the certificate files, PEM.
+type TLSConfig struct {
+	Certificate string   `yaml:"certificate"`
+	Key         string   `yaml:"key"`
+	ClientCA    string   `yaml:"client_ca"` // who may call; and whom we call
+	Suites      []string `yaml:"suites"`    // names of additional TLS 1.2 suite groups: dmp-cbc
+}
+
+// SOAPConfig are caps and tolerances of the SOAP doors. Sizes are in bytes.
+type SOAPConfig struct {
+	MaxEnvelope int64           `yaml:"max_envelope"`
+	MaxMessage  int64           `yaml:"max_message"`
+	MaxParts    int             `yaml:"max_parts"`
+	Gzip        bool            `yaml:"gzip"`
+	Quirks      map[string]bool `yaml:"quirks"`
+	ReplyTo     []string        `yaml:"reply_to"` // URL prefixes that asynchronous answers may go to
+	// ValidateAll sends every message through the schema validator, not only those the decoder cannot vouch for.
+	ValidateAll bool `yaml:"validate_all"`
+}
+
+// RegistryConfig is about the Document Registry. With Remote this gateway has none of its own and registers there.
+type RegistryConfig struct {
+	Remote         string `yaml:"remote"` // URL of another registry
+	AffinityDomain string `yaml:"affinity_domain"`
+	MaxResults     int    `yaml:"max_results"`
+	MaxReferences  int    `yaml:"max_references"`
+}
+
+// RepositoryConfig is about the Document Repository; without UniqueID this gateway has none.
+type RepositoryConfig struct {
+	UniqueID string `yaml:"unique_id"`
+}
+
+// PatientsConfig names the identity domains whose patients are taken; empty takes any.
+type PatientsConfig struct {
+	Domains []string `yaml:"domains"`
+}
+
+// AuditConfig says where audit records go besides the local store.
+type AuditConfig struct {
+	Forward []ForwardConfig `yaml:"forward"`
+}
+
+// ForwardConfig is one audit record repository: tls://host:port, tcp://host:port or udp://host:port.
+type ForwardConfig struct {
+	Name    string `yaml:"name"`
+	Address string `yaml:"address"`
+}
+
+// StoreConfig tunes the embedded store; sizes are in bytes, 0 means the default.
+type StoreConfig struct {
+	SmallDocument int64 `yaml:"small_document"` // documents up to here share segments, larger ones have a file each
+}
+
+// LogConfig says how the structured log looks.
+type LogConfig struct {
+	Format string `yaml:"format"` // json or text
+	Level  string `yaml:"level"`  // debug, info, warn, error
+}
+
+// defaults are the values of what a file does not say.
+func defaults() Config {
+	return Config{
+		Node:     NodeConfig{Name: "passerelle"},
+		Data:     "data",
+		SOAP:     SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
+		Registry: RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
+		Log:      LogConfig{Format: "json", Level: "info"},
+	}
+}
+
+// check finds what no gateway can run with; where names the key and what is wrong with it.
+func (c *Config) check(wrong func(key, format string, args ...any)) {
+	c.checkListen(wrong)
+	c.checkTLS(wrong)
+	if c.Data == "" {
+		wrong("data", "a folder is due")
+	}
+	if h := c.Node.HomeCommunityID; h != "" && !xds.ValidOID(strings.TrimPrefix(h, "urn:oid:")) || h != "" && !strings.HasPrefix(h, "urn:oid:") {
+		wrong("node.home_community_id", "%q is not urn:oid: and an OID", h)
+	}
+	if c.Node.PublicURL != "" {
+		if u, err := url.Parse(c.Node.PublicURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			wrong("node.public_url", "%q is not an http or https URL", c.Node.PublicURL)
+		}
+	}
+	if id := c.Repository.UniqueID; id != "" && !xds.ValidOID(id) {
+		wrong("repository.unique_id", "%q is not an OID", id)
+	}
+	if c.Registry.Remote != "" {
+		if u, err := url.Parse(c.Registry.Remote); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			wrong("registry.remote", "%q is not an http or https URL", c.Registry.Remote)
+		}
+		if c.Repository.UniqueID == "" {
+			wrong("registry.remote", "there is no repository here that could register there: set repository.unique_id")
+		}
+	}
+	for key, n := range map[string]int64{"registry.max_results": int64(c.Registry.MaxResults), "registry.max_references": int64(c.Registry.MaxReferences),
+		"soap.max_envelope": c.SOAP.MaxEnvelope, "soap.max_message": c.SOAP.MaxMessage, "soap.max_parts": int64(c.SOAP.MaxParts)} {
+		if n <= 0 {
+			wrong(key, "a number above zero is due")
+		}
+	}
+	for i, d := range c.Patients.Domains {
+		if !xds.ValidOID(d) {
+			wrong(fmt.Sprintf("patients.domains[%d]", i), "%q is not an OID", d)
+		}
+	}
+	if _, err := soap.ParseQuirks(c.SOAP.Quirks); err != nil {
+		wrong("soap.quirks", "%v", err)
+	}
+	c.checkRest(wrong)
+}
+
+func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
+	for i, p := range c.SOAP.ReplyTo {
+		if u, err := url.Parse(p); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			wrong(fmt.Sprintf("soap.reply_to[%d]", i), "%q is not the beginning of an http or https URL", p)
+		}
+	}
+	for i, f := range c.Audit.Forward {
+		u, err := url.Parse(f.Address)
+		if err != nil || u.Scheme != "tls" && u.Scheme != "tcp" && u.Scheme != "udp" || u.Port() == "" {
+			wrong(fmt.Sprintf("audit.forward[%d].address", i), "%q is not tls://host:port, tcp://host:port or udp://host:port", f.Address)
+		}
+		if f.Name == "" {
+			wrong(fmt.Sprintf("audit.forward[%d].name", i), "a name is due; it keeps the place in the queue")
+		}
+	}
+	if c.Log.Format != "json" && c.Log.Format != "text" {
+		wrong("log.format", "%q is not json or text", c.Log.Format)
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		wrong("log.level", "%q is not debug, info, warn or error", c.Log.Level)
+	}
+}
+
+func (c *Config) checkListen(wrong func(key, format string, args ...any)) {
+	if c.Listen.SOAP == "" && c.Listen.PlainSOAP == "" {
+		wrong("listen.soap", "no SOAP door is open: give host:port")
+	}
+	for key, addr := range map[string]string{"listen.soap": c.Listen.SOAP, "listen.plain_soap": c.Listen.PlainSOAP, "listen.mllp": c.Listen.MLLP,
+		"listen.plain_mllp": c.Listen.PlainMLLP, "listen.operations": c.Listen.Operations} {
+		if addr == "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			wrong(key, "%q is not host:port", addr)
+			continue
+		}
+		if strings.HasPrefix(key, "listen.plain") && !loopback(host) {
+			wrong(key, "%q is not a loopback address; what has no protection does not leave the machine", addr)
+		}
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
+	if c.Listen.SOAP == "" && c.Listen.MLLP == "" {
+		return
+	}
+	for key, file := range map[string]string{"tls.certificate": c.TLS.Certificate, "tls.key": c.TLS.Key, "tls.client_ca": c.TLS.ClientCA} {
+		if file == "" {
+			wrong(key, "a PEM file is due; 'passerelle pki' makes a set to try with")
+		} else if _, err := os.Stat(file); err != nil {
+			wrong(key, "the file %s cannot be read", file)
+		}
+	}
+	for i, s := range c.TLS.Suites {
+		if s != "dmp-cbc" {
+			wrong(fmt.Sprintf("tls.suites[%d]", i), "%q is not a known group; dmp-cbc is", s)
+		}
+	}
+}
+
+// resolve makes the paths of the file relative to its folder.
+func (c *Config) resolve(dir string) {
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+}
