@@ -1,6 +1,9 @@
 package xds
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // ErrorCode is an error code of ITI TF-3 table 4.2.4.1-2, or one that a deployment adds.
 type ErrorCode string
@@ -108,6 +111,10 @@ func (es Errors) Codes() string {
 	return b.String()
 }
 
+// ErrInDoubt says that nobody knows whether a registry took a submission: the connection broke after it was sent. Its documents stay staged until
+// the registry can be asked.
+var ErrInDoubt = errors.New("the registry's answer did not arrive")
+
 // ResponseStatus is the outcome that a registry response names.
 type ResponseStatus string
 
@@ -117,3 +124,6 @@ const (
 	Failure        ResponseStatus = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
 	PartialSuccess ResponseStatus = "urn:ihe:iti:2007:ResponseStatusType:PartialSuccess"
 )
+
+// Short is the last word of the status, for a log.
+func (s ResponseStatus) Short() string { return string(s[strings.LastIndexByte(string(s), ':')+1:]) }

@@ -82,7 +82,7 @@ type Header struct {
 	Extra     []Slot   // urn: slots beyond the standard
 }
 
-// DocumentEntry is the metadata of one document (ITI TF-3 4.2.3.2). Size is -1 when absent; other absent attributes are empty.
+// DocumentEntry is the metadata of one document (ITI TF-3 4.2.3.2). Size is -1 when absent and -2 when it was no number; other absent attributes are empty.
 type DocumentEntry struct {
 	Header
 	OnDemand                   bool // objectType: on-demand rather than stable
@@ -164,12 +164,14 @@ type Association struct {
 	Documentation   Code // association documentation, only on RPLC, XFRM, APND, XFRM_RPLC
 }
 
-// Submission is the content of one submission request: one set, and what it brings.
+// Submission is the content of one submission request: one set, and what it brings. Faults are what was wrong with its form where it came
+// in; the actor that judges it reports them with everything else.
 type Submission struct {
 	Set          SubmissionSet
 	Entries      []DocumentEntry
 	Folders      []Folder
 	Associations []Association
+	Faults       Errors
 }
 
 // Object is any one stored object: exactly one pointer is set.

@@ -20,6 +20,7 @@ const (
 // [ITI-42 3.42.4.1.3]. d is the affinity domain.
 func (s *Submission) Validate(d *Domain, stage Stage, f *Findings) {
 	v := validation{s: s, d: d, f: f, stage: stage}
+	f.List = append(f.List, s.Faults...)
 	v.identities()
 	v.set()
 	for i := range s.Entries {
@@ -167,7 +168,7 @@ func (v *validation) entryIdentity(e *DocumentEntry, p Place) {
 	switch sp := e.SourcePatientID; {
 	case sp.IsZero():
 		v.missing(p.at("sourcePatientId"), "ITI TF-3 4.2.3.2.24")
-	case sp.AssigningAuthority.UniversalID == "" || sp.AssigningAuthority.UniversalIDType != "ISO" || !ValidOID(sp.AssigningAuthority.UniversalID):
+	case sp.ID == "" || sp.AssigningAuthority.UniversalIDType != "ISO" || !ValidOID(sp.AssigningAuthority.UniversalID):
 		v.f.Metadata(p.at("sourcePatientId"), sp.String(), "the form is id^^^&OID&ISO", "ITI TF-3 4.2.3.2.24")
 	case !v.d.toleratesCXType(sp.TypeCode):
 		v.f.Metadata(p.at("sourcePatientId"), sp.TypeCode, "this domain does not take that type of identifier in component 5", "ITI TF-3 4.2.3.2.24")
@@ -202,7 +203,7 @@ func (v *validation) entryContent(e *DocumentEntry, p Place) {
 	} else if registering {
 		v.missing(p.at("hash"), "ITI TF-3 4.2.3.2.10")
 	}
-	if e.Size < 0 && registering {
+	if e.Size == -1 && registering {
 		v.missing(p.at("size"), "ITI TF-3 4.2.3.2.23")
 	}
 	if e.RepositoryUniqueID != "" && !ValidOID(string(e.RepositoryUniqueID)) {
@@ -287,7 +288,7 @@ func (v *validation) patientID(p Place, c hl7.CX, clause string) {
 	switch {
 	case c.IsZero():
 		v.missing(p, clause)
-	case aa.UniversalIDType != "ISO" || !ValidOID(aa.UniversalID) || c.CheckDigit != "" || c.CheckDigitScheme != "" || aa.NamespaceID != "":
+	case c.ID == "" || aa.UniversalIDType != "ISO" || !ValidOID(aa.UniversalID) || c.CheckDigit != "" || c.CheckDigitScheme != "" || aa.NamespaceID != "":
 		v.f.Metadata(p, c.String(), "the form is id^^^&OID&ISO", clause)
 	case !v.d.toleratesCXType(c.TypeCode):
 		v.f.Metadata(p, c.String(), "this domain does not take that type of identifier in component 5", clause)

@@ -16,17 +16,13 @@ type meaning struct {
 	packages map[string]xds.Kind // what a classification node says a package is
 }
 
-// Lenient are the tolerated faults of metadata; each use is reported by name.
+// Lenient are the tolerated faults of metadata. Each function tells whether the fault is tolerated here, and notes its use; nil tolerates nothing.
 type Lenient struct {
-	URNOID bool              // urn:oid: before an OID that is due bare
-	Used   func(name string) // told of each tolerated fault; may be nil
+	URNOID func() bool // urn:oid: before an OID that is due bare
 }
 
 func (l Lenient) oid(s string) string {
-	if l.URNOID && strings.HasPrefix(s, urnOID) {
-		if l.Used != nil {
-			l.Used("urn-oid")
-		}
+	if l.URNOID != nil && strings.HasPrefix(s, urnOID) && l.URNOID() {
 		return s[len(urnOID):]
 	}
 	return s
@@ -232,7 +228,7 @@ func (m *meaning) entry(x *RegistryObject, index int) xds.DocumentEntry {
 	m.identifiers(p, x, func(scheme string) (string, func(string)) {
 		switch scheme {
 		case schemeEntryPatientID:
-			return "patientId", m.patient(p, &e.PatientID)
+			return "patientId", patient(&e.PatientID)
 		case schemeEntryUniqueID:
 			return "uniqueId", func(s string) { e.UniqueID = xds.UniqueID(m.lenient.oid(s)) }
 		}
@@ -252,13 +248,7 @@ func (m *meaning) entrySlot(e *xds.DocumentEntry, name string) (slotSink, bool) 
 	case "languageCode":
 		return single(&e.LanguageCode), true
 	case "sourcePatientId":
-		return slotSink{set: func(v []string) (why string) {
-			var err error
-			if e.SourcePatientID, err = hl7.ParseCX(v[0]); err != nil {
-				why = err.Error()
-			}
-			return why
-		}}, true
+		return slotSink{set: func(v []string) string { patient(&e.SourcePatientID)(v[0]); return "" }}, true
 	case "sourcePatientInfo":
 		return list(&e.SourcePatientInfo), true
 	case "legalAuthenticator":
@@ -269,6 +259,7 @@ func (m *meaning) entrySlot(e *xds.DocumentEntry, name string) (slotSink, bool) 
 		return slotSink{set: func(v []string) string {
 			n, err := strconv.ParseInt(v[0], 10, 64)
 			if err != nil || n < 0 || v[0][0] == '+' {
+				e.Size = -2
 				return "a number of bytes is due"
 			}
 			e.Size = n
@@ -325,13 +316,12 @@ func joinURI(values []string) (uri, why string) {
 	return strings.Join(pieces, ""), ""
 }
 
-func (m *meaning) patient(p xds.Place, dst *hl7.CX) func(string) {
-	p.Attribute = "patientId"
+// patient reads an identifier; what cannot be read is kept for the actor to refuse.
+func patient(dst *hl7.CX) func(string) {
 	return func(s string) {
 		c, err := hl7.ParseCX(s)
 		if err != nil {
-			m.f.Metadata(p, s, err.Error(), "ITI TF-3 4.2.3.1.7")
-			return
+			c = hl7.CX{Rest: s}
 		}
 		*dst = c
 	}
@@ -361,7 +351,7 @@ func (m *meaning) set(x *RegistryObject) xds.SubmissionSet {
 	m.identifiers(p, x, func(scheme string) (string, func(string)) {
 		switch scheme {
 		case schemeSetPatientID:
-			return "patientId", m.patient(p, &s.PatientID)
+			return "patientId", patient(&s.PatientID)
 		case schemeSetSourceID:
 			return "sourceId", func(v string) { s.SourceID = xds.OID(m.lenient.oid(v)) }
 		case schemeSetUniqueID:
@@ -384,7 +374,7 @@ func (m *meaning) folder(x *RegistryObject, index int) xds.Folder {
 	m.identifiers(p, x, func(scheme string) (string, func(string)) {
 		switch scheme {
 		case schemeFolderPatientID:
-			return "patientId", m.patient(p, &o.PatientID)
+			return "patientId", patient(&o.PatientID)
 		case schemeFolderUniqueID:
 			return "uniqueId", func(v string) { o.UniqueID = xds.UniqueID(m.lenient.oid(v)) }
 		}

@@ -17,15 +17,15 @@ type RequestError struct {
 // Error gives the line and the reason.
 func (e *RequestError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
 
-// DecodeSubmitObjects reads the lcm:SubmitObjectsRequest on whose Start x stands [ITI-42 3.42.4.1.2]. Faults of the metadata go to f. doubt
-// tells that the schema validator should judge the message.
-func DecodeSubmitObjects(x *xmlpull.Reader, f *xds.Findings, l Lenient) (sub *xds.Submission, doubt bool, err error) {
+// DecodeSubmitObjects reads the lcm:SubmitObjectsRequest on whose Start x stands [ITI-42 3.42.4.1.2]. Faults of its form go to Submission.Faults, under
+// the code fault. doubt tells that the schema validator should judge the message.
+func DecodeSubmitObjects(x *xmlpull.Reader, fault xds.ErrorCode, l Lenient) (sub *xds.Submission, doubt bool, err error) {
 	r := &reader{Reader: x}
-	sub, err = r.submitObjects(f, l)
+	sub, err = r.submitObjects(fault, l)
 	return sub, r.doubt, err
 }
 
-func (r *reader) submitObjects(f *xds.Findings, l Lenient) (*xds.Submission, error) {
+func (r *reader) submitObjects(fault xds.ErrorCode, l Lenient) (*xds.Submission, error) {
 	if !r.Is(NSLCM, "SubmitObjectsRequest") {
 		return nil, &RequestError{r.Line(), "lcm:SubmitObjectsRequest is due"}
 	}
@@ -54,8 +54,10 @@ func (r *reader) submitObjects(f *xds.Findings, l Lenient) (*xds.Submission, err
 		return nil, err
 	}
 	r.doubt = r.doubt || lists != 1
-	m := meaning{f: f, lenient: l}
-	return m.submission(objects), nil
+	m := meaning{f: &xds.Findings{MetadataError: fault}, lenient: l}
+	sub := m.submission(objects)
+	sub.Faults = m.f.List
+	return sub, nil
 }
 
 // objectRef passes over a rim:ObjectRef: it declares what an association names and says nothing more.
@@ -92,7 +94,7 @@ type Document struct {
 }
 
 // DecodeProvideAndRegister reads the body of an ITI-41 request [ITI-41 3.41.4.1.2].
-func DecodeProvideAndRegister(x *xmlpull.Reader, f *xds.Findings, l Lenient) (req *ProvideAndRegisterRequest, doubt bool, err error) {
+func DecodeProvideAndRegister(x *xmlpull.Reader, fault xds.ErrorCode, l Lenient) (req *ProvideAndRegisterRequest, doubt bool, err error) {
 	r := &reader{Reader: x}
 	if !r.Is(NSXDSB, "ProvideAndRegisterDocumentSetRequest") {
 		return nil, false, &RequestError{r.Line(), "xdsb:ProvideAndRegisterDocumentSetRequest is due"}
@@ -103,7 +105,7 @@ func DecodeProvideAndRegister(x *xmlpull.Reader, f *xds.Findings, l Lenient) (re
 		switch {
 		case r.Is(NSLCM, "SubmitObjectsRequest"):
 			r.doubt = r.doubt || req.Submission != nil || len(req.Documents) > 0
-			sub, err := r.submitObjects(f, l)
+			sub, err := r.submitObjects(fault, l)
 			req.Submission = sub
 			return err
 		case r.Is(NSXDSB, "Document"):

@@ -51,18 +51,25 @@ func (r *Registry) wrongHome(q *query.Query) error {
 		Context: fmt.Sprintf("%q is not this community (ITI TF-2 3.18.4.1.2.3.8)", xds.Clip(q.Home))}
 }
 
+// refuse audits a query that could not be understood, and gives what the consumer hears.
+func (r *Registry) refuse(ctx context.Context, c auth.Caller, multiPatient bool, id string, raw []byte, err error) xds.Errors {
+	es := r.failed(ctx, c, err)
+	q := &query.Query{Kind: &query.Kind{ID: id, MultiPatient: multiPatient}}
+	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, es)); err != nil {
+		return r.failed(ctx, c, err)
+	}
+	return es
+}
+
 // asked is the audit message of a query, answered or refused.
 func (r *Registry) asked(c auth.Caller, q *query.Query, raw []byte, es xds.Errors) *atna.AuditMessage {
-	f := atna.Facts{Time: r.cfg.Clock(), Query: raw, QueryHomeCommunityID: r.cfg.Home}.By(c)
+	f := atna.Facts{Time: r.cfg.Clock(), Query: raw, QueryID: q.Kind.ID, QueryHomeCommunityID: r.cfg.Home}.By(c)
 	tx := atna.ITI18
-	if q != nil {
-		f.QueryID = q.Kind.ID
-		if q.Kind.MultiPatient {
-			tx = atna.ITI51
-		}
-		if len(q.Patients) > 0 {
-			f.Patient, f.OtherPatients = q.Patients[0], q.Patients[1:]
-		}
+	if q.Kind.MultiPatient {
+		tx = atna.ITI51
+	}
+	if len(q.Patients) > 0 {
+		f.Patient, f.OtherPatients = q.Patients[0], q.Patients[1:]
 	}
 	if es != nil {
 		f.Outcome, f.OutcomeText = atna.OutcomeMinorFailure, es.Codes()

@@ -13,6 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/ebxml"
 )
 
 // Config is what a registry needs.
@@ -24,16 +25,11 @@ type Config struct {
 	// MaxResults bounds a LeafClass answer and MaxReferences an ObjectRef answer, in objects; beyond is XDSTooManyResults.
 	MaxResults    int
 	MaxReferences int
-	Home          string // homeCommunityId, urn:oid: form; empty when this registry belongs to no community
-	Schema        Schema // judges message bodies the decoder cannot vouch for
+	Home          string       // homeCommunityId, urn:oid: form; empty when this registry belongs to no community
+	Schema        ebxml.Schema // judges the message bodies that the decoder cannot vouch for
 	Clock         func() time.Time
 	NewID         func() xds.ObjectID // a fresh urn:uuid:
 	Log           *slog.Logger
-}
-
-// Schema judges an envelope against the schemas of the transaction; each finding names a line.
-type Schema interface {
-	ValidateBody(envelope []byte) (findings []string, err error)
 }
 
 // Registry is the actor. Its methods may be called at the same time from many goroutines.

@@ -188,7 +188,7 @@ func (in *intake) register(c auth.Caller) (xds.Errors, error) {
 	}
 	audit := in.r.provided(c, in.sub, atna.OutcomeSuccess, "")
 	warnings, err := in.r.cfg.Registrar.RegisterDocumentSet(in.ctx, c, in.sub, in.stored, audit)
-	in.kept = err == nil
+	in.kept = err == nil || errors.Is(err, xds.ErrInDoubt)
 	return warnings, err
 }
 

@@ -66,6 +66,14 @@ func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.Docum
 	return Retrieved{Request: q, Document: doc, Content: content}, nil
 }
 
+// refuse audits a request that could not be understood, and gives what the consumer hears.
+func (r *Repository) refuse(ctx context.Context, c auth.Caller, es xds.Errors) xds.Errors {
+	if err := r.cfg.Audit.Record(ctx, r.given(c, nil, nil, es)); err != nil {
+		return r.failed(ctx, c, err)
+	}
+	return es
+}
+
 // given is the audit message of a retrieval: what was handed out, or, when nothing was, what was asked for.
 func (r *Repository) given(c auth.Caller, reqs []xds.DocumentRequest, found []Retrieved, es xds.Errors) *atna.AuditMessage {
 	f := atna.Facts{Time: r.cfg.Clock()}.By(c)

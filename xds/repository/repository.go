@@ -13,6 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/ebxml"
 )
 
 // Config is what a repository needs.
@@ -24,20 +25,11 @@ type Config struct {
 	Domain    func() *xds.Domain
 	Audit     atna.Recorder
 	Events    *atna.Reporter
-	Home      string // homeCommunityId, urn:oid: form; may be empty
-	Schema    Schema // judges message bodies the decoder cannot vouch for
-	// InlineDocuments takes documents as base64 text in the request (quirk inline-document).
-	InlineDocuments bool
-	// PlainAnswers sends documents inline to a consumer that asked without MTOM (quirk answer-without-mtom).
-	PlainAnswers bool
-	Clock        func() time.Time
-	NewID        func() xds.ObjectID // a fresh urn:uuid:
-	Log          *slog.Logger
-}
-
-// Schema judges an envelope against the schemas of the transaction; each finding names a line.
-type Schema interface {
-	ValidateBody(envelope []byte) (findings []string, err error)
+	Home      string       // homeCommunityId, urn:oid: form; may be empty
+	Schema    ebxml.Schema // judges the message bodies that the decoder cannot vouch for
+	Clock     func() time.Time
+	NewID     func() xds.ObjectID // a fresh urn:uuid:
+	Log       *slog.Logger
 }
 
 // Repository is the actor. Its methods may be called at the same time from many goroutines.
@@ -63,6 +55,9 @@ func (r *Repository) failed(ctx context.Context, c auth.Caller, err error) xds.E
 		return es
 	}
 	ref := string(r.cfg.NewID())
+	if errors.Is(err, xds.ErrInDoubt) {
+		return xds.Errors{{Code: xds.CodeRegistryNotAvailable, Context: "the registry did not answer; ask it for the submission before sending again; reference " + ref}}
+	}
 	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "repository failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
 	code := xds.CodeRepositoryError
 	switch {

@@ -1,0 +1,29 @@
+package ebxml
+
+import (
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// Schema judges the body of an envelope against the schemas of the transaction; each finding begins with its line. An error means that the envelope
+// is not well-formed.
+type Schema func(envelope []byte) (findings []string, err error)
+
+// Judge turns what the decoder was left with into findings: with doubt, or after a decoding error, the schema says what is wrong. It gives
+// decodeErr back when the schema has nothing to say to it.
+func (s Schema) Judge(envelope []byte, doubt bool, decodeErr error, code xds.ErrorCode) (xds.Errors, error) {
+	if decodeErr == nil && !doubt {
+		return nil, nil
+	}
+	findings, err := s(envelope)
+	if decodeErr != nil && (err != nil || len(findings) == 0) {
+		return nil, decodeErr
+	}
+	if err != nil {
+		findings = []string{"the envelope cannot be validated"}
+	}
+	var es xds.Errors
+	for _, f := range findings {
+		es = append(es, &xds.Error{Code: code, Location: "Envelope", Context: f + " (schema of ebRIM and ebRS 3.0)"})
+	}
+	return es, nil
+}
