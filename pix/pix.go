@@ -36,8 +36,58 @@ type Patient struct {
 
 // Feed is one announcement: the patient, and for Merged and Moved the identifier that is given up.
 type Feed struct {
-	Event     Event
-	MessageID string
-	Patient   Patient
-	Prior     hl7.CX
+	Event       Event
+	Transaction string // ITI-8 or ITI-44, for the audit record
+	MessageID   string
+	Patient     Patient
+	Prior       hl7.CX
+}
+
+// Domain is a patient identity domain whose feeds are accepted.
+type Domain struct {
+	AssigningAuthority hl7.HD // the universal id counts; the namespace is another name that v2 senders may use alone
+}
+
+// Named gives the whole authority that h means: h itself when it has a universal id, else the domain of that namespace.
+func Named(domains []Domain, h hl7.HD) hl7.HD {
+	if h.UniversalID != "" || h.NamespaceID == "" {
+		return h
+	}
+	for _, d := range domains {
+		if d.AssigningAuthority.NamespaceID == h.NamespaceID {
+			return d.AssigningAuthority
+		}
+	}
+	return h
+}
+
+// Accepts tells whether the authority is one of the domains; no domains accept every authority with an ISO universal id.
+func Accepts(domains []Domain, h hl7.HD) bool {
+	if h.UniversalID == "" || h.UniversalIDType != "ISO" {
+		return false
+	}
+	for _, d := range domains {
+		if d.AssigningAuthority.UniversalID == h.UniversalID {
+			return true
+		}
+	}
+	return len(domains) == 0
+}
+
+// Choose gives the place of the identifier that a feed is about: the first of the first domain that has one, else the first with an ISO
+// authority, else -1. The registry keeps identifiers of its own domain, the others beside it [ITI-8 3.8.4.1.3].
+func Choose(domains []Domain, ids []hl7.CX) int {
+	for _, d := range domains {
+		for i, id := range ids {
+			if id.AssigningAuthority.UniversalID == d.AssigningAuthority.UniversalID {
+				return i
+			}
+		}
+	}
+	for i, id := range ids {
+		if id.AssigningAuthority.UniversalID != "" && id.AssigningAuthority.UniversalIDType == "ISO" {
+			return i
+		}
+	}
+	return -1
 }

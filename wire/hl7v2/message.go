@@ -126,6 +126,14 @@ func (c Component) Text() string { return c.text }
 // Value is the component unescaped; of a component with sub-components it is the first.
 func (c Component) Value() string { return c.Subcomponent(1) }
 
+// Subcomponents counts; an empty component has none.
+func (c Component) Subcomponents() int {
+	if c.text == "" {
+		return 0
+	}
+	return strings.Count(c.text, string(rune(c.d.Subcomponent))) + 1
+}
+
 // Subcomponent gives the n-th unescaped, from 1.
 func (c Component) Subcomponent(n int) string {
 	return c.d.UnescapeText(nth(c.text, c.d.Subcomponent, n))

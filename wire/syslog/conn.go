@@ -22,12 +22,15 @@ type Target struct {
 // ErrTooLong tells that a message does not fit a datagram.
 var ErrTooLong = errors.New("message does not fit a UDP datagram: send it over TLS")
 
+var errClosed = errors.New("the receiver closed the connection")
+
 // Conn is one open way to a receiver. It is not safe for concurrent use.
 type Conn struct {
 	c    net.Conn
 	t    Target
 	buf  []byte
 	gone chan struct{} // closed when the receiver hung up; never for UDP
+	fate error         // how it hung up, set before gone is closed: nil is in good order
 }
 
 // Dial connects.
@@ -65,7 +68,7 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 // watch notices the receiver's end: a receiver never sends, so a read returns only when the connection is over.
 func (c *Conn) watch() {
 	defer close(c.gone)
-	_, _ = io.Copy(io.Discard, c.c) // whatever ends it, it has ended
+	_, c.fate = io.Copy(io.Discard, c.c)
 }
 
 // Gone is closed once the receiver hung up: what was written shortly before may not have been read.
@@ -75,7 +78,7 @@ func (c *Conn) Gone() <-chan struct{} { return c.gone }
 func (c *Conn) Send(msgs ...[]byte) error {
 	select {
 	case <-c.gone:
-		return errors.New("the receiver closed the connection")
+		return errClosed
 	default:
 	}
 	if err := c.c.SetWriteDeadline(time.Now().Add(c.t.Timeout)); err != nil {
@@ -103,18 +106,24 @@ func (c *Conn) Send(msgs ...[]byte) error {
 }
 
 // Drain says that no more comes and waits until the receiver closed its side, which a receiver does once it has read everything. It
-// returns nil then. The connection is of no use afterwards but to Close.
+// returns nil then, and an error when the receiver broke off or had closed before: what was written last may be lost. The connection is of no
+// use afterwards but to Close.
 func (c *Conn) Drain(ctx context.Context) error {
 	w, ok := c.c.(interface{ CloseWrite() error })
 	if !ok || c.t.Network == "udp" {
 		return nil
+	}
+	select {
+	case <-c.gone:
+		return errClosed
+	default:
 	}
 	if err := w.CloseWrite(); err != nil {
 		return err
 	}
 	select {
 	case <-c.gone:
-		return nil
+		return c.fate
 	case <-ctx.Done():
 		return ctx.Err()
 	}

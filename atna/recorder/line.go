@@ -1,0 +1,192 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/wire/syslog"
+)
+
+// line is one connection to a destination and what it took.
+type line struct {
+	r      *Recorder
+	i      int
+	d      Destination
+	c      *syslog.Conn
+	cursor uint64 // delivered for certain
+	sent   uint64 // written
+	taken  []mark // written, not yet settled
+	xml    []byte
+	body   []byte
+}
+
+// mark says that everything up to seq was written at a moment.
+type mark struct {
+	seq uint64
+	at  time.Time
+}
+
+// drainTime is what a repository is given to read the rest when we stop.
+const drainTime = 5 * time.Second
+
+// run streams until the connection breaks (an error), the log fails (a *logError) or ctx ends (nil). Nothing is dialled before there is
+// something to say.
+func (l *line) run(ctx context.Context) error {
+	l.sent = l.cursor
+	if err := l.r.cfg.Log.Wait(ctx, l.cursor); err != nil {
+		return l.logFailed(ctx, err)
+	}
+	c, err := syslog.Dial(ctx, l.d.Target)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() { _ = c.Close() }()
+	l.c = c
+	l.r.note(l.i, func(s *Status) { s.Connected, s.LastError = true, "" })
+	for ctx.Err() == nil {
+		entries, err := l.r.cfg.Log.From(ctx, l.sent, l.r.cfg.Batch)
+		if err != nil {
+			return l.logFailed(ctx, err)
+		}
+		if len(entries) > 0 {
+			if err := l.send(ctx, entries); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := l.rest(ctx); err != nil {
+			return err
+		}
+	}
+	return l.end(ctx)
+}
+
+func (l *line) logFailed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return &logError{fmt.Errorf("read the audit log: %w", err)}
+}
+
+// send writes a batch. What was written before and has settled counts as delivered.
+func (l *line) send(ctx context.Context, entries []Entry) error {
+	var err error
+	if l.d.Target.Network == "udp" {
+		err = l.datagrams(entries)
+	} else {
+		msgs := make([][]byte, len(entries))
+		for i, e := range entries {
+			msgs[i] = l.message(nil, e.Message)
+		}
+		err = l.c.Send(msgs...)
+	}
+	if err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	l.sent = entries[len(entries)-1].Seq
+	l.taken = append(l.taken, mark{l.sent, time.Now()})
+	if l.d.Target.Network == "udp" {
+		return l.settle(ctx, time.Now(), 0)
+	}
+	return l.settle(ctx, time.Now(), l.r.cfg.Settle)
+}
+
+// datagrams sends one by one. A record that fits no datagram would hold up all others for ever: it is told loudly and passed over.
+func (l *line) datagrams(entries []Entry) error {
+	for _, e := range entries {
+		l.body = l.message(l.body[:0], e.Message)
+		err := l.c.Send(l.body)
+		switch {
+		case errors.Is(err, syslog.ErrTooLong):
+			l.r.note(l.i, func(s *Status) { s.Unsendable++ })
+			l.r.cfg.Logger.Error("audit record kept back", "destination", l.d.Name, "seq", e.Seq, "error", err)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// message is the record as RFC 5424 carries it [ITI-20 3.20.4.1.2].
+func (l *line) message(dst []byte, m *atna.AuditMessage) []byte {
+	l.xml = atna.AppendXML(l.xml[:0], m)
+	cfg := &l.r.cfg
+	return syslog.Append(dst, &syslog.Message{Priority: syslog.DefaultPriority, Time: m.EventIdentification.EventDateTime, Hostname: cfg.Hostname,
+		AppName: cfg.AppName, ProcID: cfg.ProcID, MsgID: syslog.DefaultMsgID, BOM: true, Body: l.xml})
+}
+
+// settle advances the cursor over what was written at least age ago, provided that the receiver has not hung up.
+func (l *line) settle(ctx context.Context, now time.Time, age time.Duration) error {
+	select {
+	case <-l.c.Gone():
+		return errors.New("the repository closed the connection")
+	default:
+	}
+	n := 0
+	for n < len(l.taken) && now.Sub(l.taken[n].at) >= age {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	seq := l.taken[n-1].seq
+	if err := l.r.cfg.Log.SetCursor(ctx, l.d.Name, seq); err != nil {
+		return l.logFailed(ctx, err)
+	}
+	l.taken = append(l.taken[:0], l.taken[n:]...)
+	l.cursor = seq
+	l.r.note(l.i, func(s *Status) { s.Delivered = seq })
+	return nil
+}
+
+// rest waits for something to do: a new entry, the moment when the oldest mark settles, or the receiver's end.
+func (l *line) rest(ctx context.Context) error {
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if len(l.taken) > 0 {
+		wait, cancel = context.WithDeadline(wait, l.taken[0].at.Add(l.r.cfg.Settle))
+		defer cancel()
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-l.c.Gone():
+			cancel()
+		case <-wait.Done():
+		}
+	}()
+	err := l.r.cfg.Log.Wait(wait, l.sent)
+	woken := wait.Err() != nil
+	cancel()
+	<-watched
+	if err != nil && !woken {
+		return l.logFailed(ctx, err)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return l.settle(ctx, time.Now(), l.r.cfg.Settle)
+}
+
+// end closes in good order: once the repository has read everything and closed its side, the cursor is exact.
+func (l *line) end(ctx context.Context) error {
+	if len(l.taken) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := l.c.Drain(ctx); err != nil {
+		return nil // not certain: the next start sends it again
+	}
+	seq := l.taken[len(l.taken)-1].seq
+	if err := l.r.cfg.Log.SetCursor(ctx, l.d.Name, seq); err != nil {
+		return &logError{fmt.Errorf("keep the cursor of %s: %w", l.d.Name, err)}
+	}
+	l.cursor = seq
+	l.r.note(l.i, func(s *Status) { s.Connected, s.Delivered = false, seq })
+	return nil
+}

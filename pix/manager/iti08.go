@@ -1,0 +1,60 @@
+package manager
+
+import (
+	"context"
+	"errors"
+
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/pix/pixv2"
+	"github.com/passerelle-sante/passerelle/wire/hl7v2"
+	"github.com/passerelle-sante/passerelle/wire/mllp"
+)
+
+var _ mllp.Handler = (*Manager)(nil)
+
+// ServeMLLP is the door of ITI-8: one ADT message in, its acknowledgement out. Nothing that comes in goes unanswered.
+func (m *Manager) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
+	return m.serveITI08(ctx, peer, msg).Append(nil)
+}
+
+func (m *Manager) serveITI08(ctx context.Context, peer mllp.Peer, msg []byte) *hl7v2.Message {
+	head := hl7v2.Header(msg)
+	c := callerOf(peer, head.MSH())
+	id := head.MSH().Field(10).Value()
+	req, err := hl7v2.Parse(msg, m.lenient)
+	if err != nil {
+		err = m.refused(ctx, c, undecoded("ITI-8", id), unreadable(err))
+		return pixv2.Answer(head, condition(err), m.cfg.Clock(), m.cfg.NewID())
+	}
+	for _, q := range req.Quirks {
+		m.cfg.Log.InfoContext(ctx, "hl7v2: quirk", "peer", peer.Address, "quirk", string(q))
+	}
+	feeds, err := pixv2.Decode(req, m.cfg.Domains)
+	if err != nil {
+		err = m.refused(ctx, c, undecoded("ITI-8", id), err)
+	} else {
+		err = m.Feed(ctx, c, feeds...)
+	}
+	return pixv2.Answer(req, condition(err), m.cfg.Clock(), m.cfg.NewID())
+}
+
+// callerOf says who sends: the node by its certificate, the requester as facility|application [ITI-8 3.8.5.1.1].
+func callerOf(peer mllp.Peer, msh hl7v2.Segment) auth.Caller {
+	c := auth.Caller{Address: peer.Address,
+		ReplyTo:  msh.Field(4).Value() + "|" + msh.Field(3).Value(),
+		Endpoint: msh.Field(6).Value() + "|" + msh.Field(5).Value()}
+	if peer.TLS != nil && len(peer.TLS.PeerCertificates) > 0 {
+		subject := peer.TLS.PeerCertificates[0].Subject
+		c.Node, c.Subject = subject.CommonName, subject.String()
+	}
+	return c
+}
+
+// unreadable gives a message that is not ER7 its condition; the parser's words hold no field of the message.
+func unreadable(err error) *pix.Error {
+	if errors.Is(err, hl7v2.ErrCharset) {
+		return &pix.Error{Code: pix.CodeTableValue, At: pix.AtCharset, Text: err.Error()}
+	}
+	return &pix.Error{Code: pix.CodeSegmentSequence, At: pix.AtMessage, Text: err.Error()}
+}

@@ -1,0 +1,227 @@
+// Package pixv2 reads patient identity feeds in HL7 v2 (ITI-8): ADT messages become pix.Feed, and the errors of a feed get their places
+// in the message.
+package pixv2
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/wire/hl7v2"
+)
+
+// events is the table of what is taken: A01, A04, A05, A08 and A40 by [ITI-8 3.8.4.1.2, 3.8.4.2.2], A31 and A43 beyond it because French
+// hospital systems send them.
+var events = map[string]pix.Event{
+	"A01": pix.Added, "A04": pix.Added, "A05": pix.Added,
+	"A08": pix.Revised, "A31": pix.Revised,
+	"A40": pix.Merged, "A43": pix.Moved,
+}
+
+// versions are those whose PID and MRG read alike; ITI-8 asks for 2.3.1, national profiles for 2.5.
+var versions = []string{"2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
+
+// The sizes beyond which a feed is refused.
+const (
+	maxPatients    = 64  // PID and MRG pairs in one message
+	maxRepetitions = 64  // of PID-3, PID-5, PID-11
+	maxID          = 250 // bytes of an identifier
+)
+
+// Decode reads the feeds of an ADT message: one, or one per pair of PID and MRG in A40 and A43, which may repeat. domains choose among the
+// repetitions of PID-3 and complete authorities that are given by namespace alone. Errors are *pix.Error.
+func Decode(m *hl7v2.Message, domains []pix.Domain) ([]pix.Feed, error) {
+	msh := m.MSH()
+	kind := msh.Field(9).Repetition(1)
+	event, ok := events[kind.Component(2).Value()]
+	switch {
+	case kind.Component(1).Value() != "ADT":
+		return nil, refuse(pix.CodeUnsupportedMessage, pix.AtMessageType, 0, "only ADT is taken here")
+	case !ok:
+		return nil, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "event is not A01, A04, A05, A08, A31, A40 or A43")
+	case !slices.Contains(versions, msh.Field(12).Value()):
+		return nil, refuse(pix.CodeUnsupportedVersion, pix.AtVersion, 0, "version is not one of "+strings.Join(versions, ", "))
+	case !slices.Contains([]string{"P", "T", "D"}, msh.Field(11).Value()):
+		return nil, refuse(pix.CodeUnsupportedMode, pix.AtProcessing, 0, "processing id is not P, T or D")
+	case msh.Field(10).Value() == "":
+		return nil, refuse(pix.CodeRequiredMissing, pix.AtMessageID, 0, "message control id is missing")
+	}
+	feeds, err := patients(m, event, domains)
+	for i := range feeds {
+		feeds[i].Event, feeds[i].Transaction, feeds[i].MessageID = event, "ITI-8", msh.Field(10).Value()
+	}
+	return feeds, err
+}
+
+func refuse(code pix.ErrorCode, at pix.Place, index int, text string) *pix.Error {
+	return &pix.Error{Code: code, At: at, Index: index, Text: text}
+}
+
+// patients walks PID [PD1] MRG; other segments are of no concern here.
+func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, error) {
+	withMRG := event == pix.Merged || event == pix.Moved
+	var feeds []pix.Feed
+	var pid hl7v2.Segment
+	open := false
+	for _, s := range m.Segments {
+		switch {
+		case s.ID == "PID" && (open || !withMRG && len(feeds) > 0 || len(feeds) == maxPatients):
+			return feeds, refuse(pix.CodeSegmentSequence, pix.AtPatient, len(feeds), "PID where none is due")
+		case s.ID == "PID" && !withMRG:
+			f, err := feed(s, hl7v2.Segment{}, event, domains, 0)
+			if err != nil {
+				return nil, err
+			}
+			feeds = append(feeds, f)
+		case s.ID == "PID":
+			pid, open = s, true
+		case s.ID == "MRG" && withMRG:
+			if !open {
+				return feeds, refuse(pix.CodeSegmentSequence, pix.AtPriorID, len(feeds), "MRG without PID before it")
+			}
+			f, err := feed(pid, s, event, domains, len(feeds))
+			if err != nil {
+				return feeds, err
+			}
+			feeds, open = append(feeds, f), false
+		}
+	}
+	switch {
+	case open:
+		return feeds, refuse(pix.CodeRequiredMissing, pix.AtPriorID, len(feeds), "MRG segment is missing")
+	case len(feeds) == 0:
+		return nil, refuse(pix.CodeRequiredMissing, pix.AtPatient, 0, "PID segment is missing")
+	}
+	return feeds, nil
+}
+
+func feed(pid, mrg hl7v2.Segment, event pix.Event, domains []pix.Domain, index int) (pix.Feed, error) {
+	var f pix.Feed
+	ids, err := identifiers(pid.Field(3), domains, index, pix.AtPatientID)
+	if err != nil {
+		return f, err
+	}
+	if len(ids) == 0 {
+		return f, refuse(pix.CodeRequiredMissing, pix.AtPatientID, index, "patient identifier is missing")
+	}
+	at := pix.Choose(domains, ids)
+	if event == pix.Merged || event == pix.Moved {
+		prior, err := identifiers(mrg.Field(1), domains, index, pix.AtPriorID)
+		if err != nil {
+			return f, err
+		}
+		if len(prior) == 0 {
+			return f, refuse(pix.CodeRequiredMissing, pix.AtPriorID, index, "prior patient identifier is missing")
+		}
+		p := max(pix.Choose(domains, prior), 0)
+		f.Prior = prior[p]
+		// A list may hold identifiers of several domains: the surviving one is of the domain of the prior one.
+		same := slices.IndexFunc(ids, func(id hl7.CX) bool {
+			return id.AssigningAuthority.UniversalID == f.Prior.AssigningAuthority.UniversalID
+		})
+		if same >= 0 && (at < 0 || ids[at].AssigningAuthority.UniversalID != f.Prior.AssigningAuthority.UniversalID) {
+			at = same
+		}
+	}
+	at = max(at, 0)
+	f.Patient.ID = ids[at]
+	f.Patient.OtherIDs = slices.Delete(ids, at, at+1)
+	if len(f.Patient.OtherIDs) == 0 {
+		f.Patient.OtherIDs = nil
+	}
+	f.Patient.Demographics, err = demographics(pid, index)
+	return f, err
+}
+
+// identifiers reads a list of CX; null and empty repetitions are passed over, an identifier without authority is kept for the rules to judge.
+func identifiers(f hl7v2.Field, domains []pix.Domain, index int, at pix.Place) ([]hl7.CX, error) {
+	n := f.Repetitions()
+	if n > maxRepetitions {
+		return nil, refuse(pix.CodeDataType, at, index, "more than "+strconv.Itoa(maxRepetitions)+" repetitions")
+	}
+	var ids []hl7.CX
+	for i := 1; i <= n; i++ {
+		r := f.Repetition(i)
+		id := hl7.CX{ID: r.Component(1).Value(), CheckDigit: r.Component(2).Value(), CheckDigitScheme: r.Component(3).Value(),
+			AssigningAuthority: pix.Named(domains, hl7.HD{NamespaceID: r.Component(4).Subcomponent(1),
+				UniversalID: r.Component(4).Subcomponent(2), UniversalIDType: r.Component(4).Subcomponent(3)}),
+			TypeCode: r.Component(5).Value()}
+		if id.ID == "" || id.ID == `""` {
+			continue
+		}
+		if len(id.ID) > maxID {
+			return nil, refuse(pix.CodeDataType, at, index, "identifier longer than "+strconv.Itoa(maxID)+" bytes")
+		}
+		for _, part := range []string{id.ID, id.CheckDigit, id.CheckDigitScheme, id.TypeCode, id.AssigningAuthority.NamespaceID,
+			id.AssigningAuthority.UniversalID, id.AssigningAuthority.UniversalIDType} {
+			if strings.ContainsFunc(part, func(c rune) bool { return c < ' ' || c == '^' || c == '&' || c == '~' || c == '|' }) {
+				return nil, refuse(pix.CodeDataType, at, index, "identifier holds a delimiter or a control character")
+			}
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// demographics reads PID-5, 7, 8, 11 and 13. Names and addresses are kept in the standard delimiters, as hl7.XPN prints them.
+func demographics(pid hl7v2.Segment, index int) (pix.Demographics, error) {
+	d := pix.Demographics{BirthDate: value(pid.Field(7)), Sex: value(pid.Field(8))}
+	if d.BirthDate != "" && !dateShaped(d.BirthDate) {
+		return d, refuse(pix.CodeDataType, pix.AtPatientBirthDate, index, "birth date is not YYYY[MM[DD[hhmm...]]]")
+	}
+	if len(d.Sex) > 1 {
+		return d, refuse(pix.CodeTableValue, pix.AtPatientSex, index, "administrative sex is not one letter of table 0001")
+	}
+	for n, add := range map[int]func(string){
+		5:  func(s string) { d.Names = append(d.Names, hl7.XPN(s)) },
+		11: func(s string) { d.Addresses = append(d.Addresses, s) },
+		13: func(s string) { d.Telecoms = append(d.Telecoms, s) },
+	} {
+		f := pid.Field(n)
+		if f.Repetitions() > maxRepetitions {
+			return d, refuse(pix.CodeDataType, pix.AtPatientAttributes, index, "more than "+strconv.Itoa(maxRepetitions)+" repetitions")
+		}
+		for i := 1; i <= f.Repetitions(); i++ {
+			if r := f.Repetition(i); r.Text() != "" && !r.Null() {
+				add(standard(r))
+			}
+		}
+	}
+	return d, nil
+}
+
+func value(f hl7v2.Field) string {
+	if f.Repetition(1).Null() {
+		return ""
+	}
+	return f.Value()
+}
+
+// standard rewrites a repetition with ^ between components and & between sub-components, each escaped for those delimiters.
+func standard(r hl7v2.Repetition) string {
+	d := hl7v2.Standard()
+	var b strings.Builder
+	for i := 1; i <= r.Components(); i++ {
+		if i > 1 {
+			b.WriteByte(d.Component)
+		}
+		c := r.Component(i)
+		for j := 1; j <= c.Subcomponents(); j++ {
+			if j > 1 {
+				b.WriteByte(d.Subcomponent)
+			}
+			b.WriteString(d.EscapeText(c.Subcomponent(j)))
+		}
+	}
+	return b.String()
+}
+
+func dateShaped(s string) bool {
+	date, _, _ := strings.Cut(s, "+")
+	date, _, _ = strings.Cut(date, "-")
+	date, _, _ = strings.Cut(date, ".")
+	_, err := hl7.ParseDTM(date)
+	return err == nil
+}
