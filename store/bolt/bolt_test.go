@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/passerelle-sante/passerelle/atna"
@@ -80,5 +81,7 @@ func trail(t *testing.T, db *bolt.DB) []*atna.AuditMessage {
 
 func check(t testing.TB, db *bolt.DB) {
 	t.Helper()
-	_ = db
+	if err := db.Check(context.Background()); err != nil {
+		t.Error(err)
+	}
 }

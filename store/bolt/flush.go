@@ -4,15 +4,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
 )
 
-// flushState is what the flusher shares; visible guards latest, mu the rest.
+// flushState is what the flusher shares.
 type flushState struct {
-	latest  *overlay // the newest overlay that was sent to the flusher
-	applied uint64   // journal sequence up to which bbolt has everything
+	latest   *overlay   // the newest overlay that was sent to the flusher; under visible
+	applied  uint64     // journal sequence up to which bbolt has everything; under mu
+	applying sync.Mutex // held while an overlay is being written into bbolt
 }
 
 // runFlusher writes frozen overlays into bbolt, and freezes what lies about when the store is idle.
@@ -113,6 +115,8 @@ func (db *DB) settle(f *overlay) {
 // apply writes an overlay into bbolt in key order. Several transactions bound the memory bbolt needs; only the last one says how far
 // the journal is applied, and repeating the others after a crash changes nothing.
 func (db *DB) apply(f *overlay) error {
+	db.flushes.applying.Lock()
+	defer db.flushes.applying.Unlock()
 	it := f.rows.Iter()
 	more := it.First()
 	for more {

@@ -154,7 +154,7 @@ func (db *DB) recover(dir string) error {
 			return err
 		}
 	}
-	db.head.last = applied
+	db.head.last, db.flushes.applied = applied, applied
 	err = j.Replay(applied+1, func(seq uint64, p []byte) error {
 		db.head.last = seq
 		return decodeRows(p, func(key, value []byte) error {
