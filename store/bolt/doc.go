@@ -1,0 +1,39 @@
+// Package bolt keeps everything the actors remember in one directory: a journal (store/journal), which is what makes an update durable,
+// and a bbolt file, which is the index behind it and may lag. It knows the actors' contracts and the nouns, and no transport.
+//
+// # How an update travels
+//
+// An update runs alone, against the newest state in memory. Its rows go into the overlay (an ordered map above the bbolt file), its
+// journal record joins the batch being formed, and it waits. The first update of a batch writes the whole batch with one write and
+// one flush; only then does a view see it. When the overlay is large or the store idle, the overlay is frozen, a new one begun, and
+// the frozen one is written into bbolt in key order, together with the journal sequence it reaches.
+//
+// # On disk
+//
+//	DIR/index.bolt      the bbolt file
+//	DIR/journal/*.log   the journal; records after meta "applied" are not yet in index.bolt
+//
+// Numbers in keys are 8 bytes, big-endian. "id" is 16 raw bytes for a lower-case urn:uuid:, else 'x' and 16 bytes of SHA-256. "hash" is
+// the first 8 bytes of SHA-256; whoever follows a hash checks the full text in the object.
+//
+//	bucket  key                                   value
+//	m       "format" | "applied" | "counts"       format version | journal sequence | objects by kind, documents
+//	o       object                                object (codec.go), in the order of registration
+//	i       id of entryUUID                       object
+//	u       hash of uniqueId, 'o', object         -
+//	u       hash of uniqueId, 'd' or 's', doc     -   stored document: registered or staged
+//	l       id of logicalID, object               -   only where it differs from the entryUUID
+//	p       hash of patient, kind, object         -
+//	r       hash of patient and referenceId, object   -
+//	a       object, association                   -   associations of an object that was there before them
+//	x       id of object, association             -   the same when it was not
+//	n       patient (CX.Key)                      pix.Patient
+//	d       doc                                   xds.StoredDocument, in the order of arrival
+//	s       doc                                   -   staged documents
+//	b       blob, doc                             -
+//	A       audit sequence                        atna.AuditMessage
+//	c       cursor name                           audit sequence
+//
+// object, association, doc and audit sequence are numbers from 1. A journal record is a list of rows: key with its bucket byte in
+// front, and value or deletion.
+package bolt
