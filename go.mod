@@ -18,3 +18,4 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/term v0.44.0 // indirect
 )
+require golang.org/x/sys v0.45.0

@@ -1,0 +1,84 @@
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/passerelle-sante/passerelle/gateway"
+)
+
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
+	Demo    demoCmd    `cmd:"" help:"Run a gateway on loopback with a throw-away PKI and sample patients and documents."`
+	Check   checkCmd   `cmd:"" help:"Check a configuration file; each mistake is named with its line."`
+	PKI     pkiCmd     `cmd:"" name:"pki" help:"Make a throw-away authority with a server and a client certificate."`
+	Import  importCmd  `cmd:"" help:"Feed documents from a folder or a ZIP; can be interrupted and run again."`
+	Export  exportCmd  `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
+	Backup  backupCmd  `cmd:"" help:"Copy a running gateway's store to a folder."`
+	Restore restoreCmd `cmd:"" help:"Make a data folder from a backup."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	var c cli
+	k := kong.Parse(&c, kong.Name("passerelle"), kong.Description("The interoperability gateway for shared health records."), kong.UsageOnError())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "passerelle:", err)
+		os.Exit(1)
+	}
+}
+
+type serveCmd struct {
+	Config string `arg:"" help:"Configuration file." type:"existingfile"`
+}
+
+func (c *serveCmd) Run(ctx context.Context) error {
+	cfg, err := gateway.Load(c.Config, os.Environ())
+	if err != nil {
+		return err
+	}
+	return gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(os.Stderr, cfg.Log), Version: version()})
+}
+
+type checkCmd struct {
+	Config string `arg:"" help:"Configuration file." type:"existingfile"`
+}
+
+func (c *checkCmd) Run() error {
+	if err := gateway.Check(c.Config, os.Environ()); err != nil {
+		return err
+	}
+	fmt.Println("the configuration is good")
+	return nil
+}
+
+type pkiCmd struct {
+	Dir string `arg:"" help:"Folder to write ca.pem, server.pem, server.key, client.pem and client.key to."`
+	RSA bool   `help:"RSA-2048 keys instead of ECDSA P-256, for peers that know nothing else."`
+}
+
+func (c *pkiCmd) Run() error { return gateway.WritePKI(c.Dir, c.RSA) }
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Println(version())
+	return nil
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "development"
+}

@@ -1,0 +1,219 @@
+// Package gateway is the one place where everything meets: configuration, stores, actors and doors are put together here, started in the
+// order of the lines of Run and stopped in the reverse order.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/atna/recorder"
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/pix/manager"
+	"github.com/passerelle-sante/passerelle/store/bolt"
+	"github.com/passerelle-sante/passerelle/store/files"
+	"github.com/passerelle-sante/passerelle/wire/soap"
+	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/registry"
+	"github.com/passerelle-sante/passerelle/xds/repository"
+	"github.com/passerelle-sante/passerelle/xds/xdsclient"
+)
+
+// Options are what a gateway gets besides its configuration.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+	// Ready is called once every door is open; it may be nil.
+	Ready func(*Gateway)
+}
+
+// Gateway is a running gateway.
+type Gateway struct {
+	cfg  Config
+	log  *slog.Logger
+	tls  *tlsMaterial
+	soap *soap.Server
+
+	db         *bolt.DB
+	blobs      *files.Store
+	domain     *domain
+	events     *atna.Reporter
+	registry   *registry.Registry     // nil when the registry is elsewhere
+	repository *repository.Repository // nil when there is none
+	remote     *xdsclient.Registrar   // the registry that is elsewhere
+	patients   *manager.Manager
+	forwarder  *recorder.Recorder // nil when nothing is forwarded
+	metrics    *metrics
+	addresses  map[string]string // of the doors that are open, by name
+}
+
+// Address is the address a door listens on: soap, plain_soap, mllp, plain_mllp or operations; empty when it is closed.
+func (g *Gateway) Address(door string) string { return g.addresses[door] }
+
+// Run runs a gateway until ctx ends, and is done when it returns. Everything acknowledged before is on disk then.
+func Run(ctx context.Context, cfg Config, opt Options) (err error) {
+	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}}
+	if g.tls, err = loadTLS(cfg.TLS); err != nil {
+		return err
+	}
+	if err := g.openStores(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.closeStores()) }()
+	if err := g.buildActors(opt.Version); err != nil {
+		return err
+	}
+	if err := g.sweep(ctx); err != nil {
+		return err
+	}
+	if err := g.db.Audit().Record(ctx, g.events.Event(atna.ApplicationStart, atna.Responder, atna.Facts{Time: time.Now()})); err != nil {
+		return fmt.Errorf("record the start: %w", err)
+	}
+	work, stopWork := context.WithCancel(context.Background())
+	var queues sync.WaitGroup
+	g.startQueues(work, &queues)
+	err = g.serve(ctx, opt.Ready)
+	stopWork()
+	queues.Wait()
+	stopped := g.events.Event(atna.ApplicationStop, atna.Responder, atna.Facts{Time: time.Now()})
+	return errors.Join(err, g.db.Audit().Record(context.WithoutCancel(ctx), stopped))
+}
+
+func (g *Gateway) openStores() (err error) {
+	if err := os.MkdirAll(g.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if g.domain, err = newDomain(g.cfg.Registry.AffinityDomain); err != nil {
+		return err
+	}
+	if g.db, err = bolt.Open(filepath.Join(g.cfg.Data, "metadata"), bolt.Options{}); err != nil {
+		return fmt.Errorf("open the metadata store: %w", err)
+	}
+	if g.blobs, err = files.Open(filepath.Join(g.cfg.Data, "documents"), files.Options{SmallLimit: g.cfg.Store.SmallDocument}); err != nil {
+		return errors.Join(fmt.Errorf("open the document store: %w", err), g.db.Close())
+	}
+	return nil
+}
+
+func (g *Gateway) closeStores() error { return errors.Join(g.blobs.Close(), g.db.Close()) }
+
+func (g *Gateway) buildActors(version string) (err error) {
+	hostname, _ := os.Hostname()
+	g.events = &atna.Reporter{SourceID: g.cfg.Node.Name, EnterpriseSite: g.cfg.Node.EnterpriseSite, ProcessID: fmt.Sprint(os.Getpid()),
+		UserID: g.cfg.Node.Name, Address: hostname, SourceTypes: []atna.CodedValue{{Code: "4", Text: "Application Server Process"}}}
+	g.metrics = newMetrics(g, version)
+	schema, err := compileSchema(g.cfg.SOAP.ValidateAll)
+	if err != nil {
+		return err
+	}
+	if g.cfg.Registry.Remote == "" {
+		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
+			MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
+			Schema: schema, Clock: time.Now, NewID: newObjectID, Log: g.log})
+		if err != nil {
+			return err
+		}
+	}
+	if g.cfg.Repository.UniqueID != "" {
+		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
+			Registrar: g.registrar(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
+			Schema: schema, Clock: time.Now, NewID: newObjectID, Log: g.log})
+		if err != nil {
+			return err
+		}
+	}
+	g.patients, err = manager.New(manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
+		Clock: time.Now, NewID: newMessageID, Log: g.log})
+	return err
+}
+
+// registrar is the registry here, or the client of the one elsewhere.
+func (g *Gateway) registrar() repository.Registrar {
+	if g.registry != nil {
+		return g.registry
+	}
+	g.remote = &xdsclient.Registrar{Client: &soap.Client{HTTP: g.tls.client(), Endpoint: g.cfg.Registry.Remote}, Index: g.db.Documents(),
+		Audit: g.db.Audit(), Events: g.events, Clock: time.Now}
+	return g.remote
+}
+
+func (g *Gateway) identityDomains() []pix.Domain {
+	var out []pix.Domain
+	for _, oid := range g.cfg.Patients.Domains {
+		out = append(out, pix.Domain{AssigningAuthority: hl7.HD{UniversalID: oid, UniversalIDType: "ISO"}})
+	}
+	return out
+}
+
+// sweep destroys what a crash left between the bytes of a document and its metadata.
+func (g *Gateway) sweep(ctx context.Context) error {
+	if err := g.settleStaged(ctx); err != nil {
+		return err
+	}
+	n, err := g.blobs.Sweep(ctx, func(id string) (bool, error) { return g.db.Documents().KnownBlob(ctx, id) })
+	if err != nil {
+		return fmt.Errorf("sweep documents without metadata: %w", err)
+	}
+	if n > 0 {
+		g.log.Info("documents without metadata destroyed", "count", n)
+	}
+	return nil
+}
+
+// settleStaged asks the registry elsewhere about submissions whose answer never came. If it cannot be asked they stay staged.
+func (g *Gateway) settleStaged(ctx context.Context) error {
+	staged, err := g.db.Documents().Staged(ctx, 10000)
+	if err != nil {
+		return fmt.Errorf("list staged documents: %w", err)
+	}
+	for _, d := range staged {
+		registered := false
+		if g.remote != nil {
+			if registered, err = g.remote.Registered(ctx, d.UniqueID); err != nil {
+				g.log.Warn("staged documents wait for the registry", "count", len(staged), "error", err)
+				return nil
+			}
+		}
+		if err := g.db.Documents().Settle(ctx, []xds.StoredDocument{d}, registered); err != nil {
+			return fmt.Errorf("settle staged documents: %w", err)
+		}
+	}
+	return nil
+}
+
+// startQueues starts what works besides the doors.
+func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
+	wg.Go(func() { g.domain.follow(ctx, 2*time.Second, g.log) })
+	if g.remote != nil {
+		wg.Go(func() { g.keepSettling(ctx) })
+	}
+	if g.forwarder = g.newForwarder(); g.forwarder != nil {
+		wg.Go(func() {
+			if err := g.forwarder.Run(ctx); err != nil {
+				g.log.Error("audit forwarding stopped", "error", err)
+			}
+		})
+	}
+}
+
+func (g *Gateway) keepSettling(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := g.settleStaged(ctx); err != nil {
+				g.log.Error("staged documents", "error", err)
+			}
+		}
+	}
+}
