@@ -3,6 +3,8 @@
 package pix
 
 import (
+	"strings"
+
 	"github.com/passerelle-sante/passerelle/hl7"
 )
 
@@ -90,4 +92,13 @@ func Choose(domains []Domain, ids []hl7.CX) int {
 		}
 	}
 	return -1
+}
+
+// IsBirthDate tells whether s is a date or a moment that exists, of any precision, with or without a zone.
+func IsBirthDate(s string) bool {
+	date, _, _ := strings.Cut(s, "+")
+	date, _, _ = strings.Cut(date, "-")
+	date, _, _ = strings.Cut(date, ".")
+	_, err := hl7.ParseDTM(date)
+	return err == nil
 }

@@ -168,7 +168,7 @@ func identifiers(f hl7v2.Field, domains []pix.Domain, index int, at pix.Place) (
 // demographics reads PID-5, 7, 8, 11 and 13. Names and addresses are kept in the standard delimiters, as hl7.XPN prints them.
 func demographics(pid hl7v2.Segment, index int) (pix.Demographics, error) {
 	d := pix.Demographics{BirthDate: value(pid.Field(7)), Sex: value(pid.Field(8))}
-	if d.BirthDate != "" && !dateShaped(d.BirthDate) {
+	if d.BirthDate != "" && !pix.IsBirthDate(d.BirthDate) {
 		return d, refuse(pix.CodeDataType, pix.AtPatientBirthDate, index, "birth date is not YYYY[MM[DD[hhmm...]]]")
 	}
 	if len(d.Sex) > 1 {
@@ -216,12 +216,4 @@ func standard(r hl7v2.Repetition) string {
 		}
 	}
 	return b.String()
-}
-
-func dateShaped(s string) bool {
-	date, _, _ := strings.Cut(s, "+")
-	date, _, _ = strings.Cut(date, "-")
-	date, _, _ = strings.Cut(date, ".")
-	_, err := hl7.ParseDTM(date)
-	return err == nil
 }
