@@ -35,7 +35,14 @@ func (g *Gateway) serve(ctx context.Context, ready func(*Gateway)) error {
 	if err != nil {
 		return err
 	}
-	defer g.soap.Close()
+	defer func() {
+		// Asynchronous answers get a while to leave; what cannot be delivered is in the log.
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := g.soap.Close(grace); err != nil {
+			g.log.Warn("asynchronous answers given up", "error", err)
+		}
+	}()
 	doors := doors{g: g, fail: make(chan error, 8)}
 	defer doors.close()
 	for _, open := range []func() error{
@@ -111,6 +118,21 @@ func (g *Gateway) services() []service {
 	}
 	list = append(list, g.patientService())
 	return list
+}
+
+// patientService is ITI-44, the patient identity feed of HL7 v3.
+func (g *Gateway) patientService() service {
+	ops := map[string]soap.Op{}
+	for _, name := range []string{"PRPA_IN201301UV02", "PRPA_IN201302UV02", "PRPA_IN201304UV02"} {
+		action := "urn:hl7-org:v3:" + name
+		ops[action] = soap.Op{Action: action, ResponseAction: "urn:hl7-org:v3:MCCI_IN000002UV01", Body: xmlpull.Name{Space: "urn:hl7-org:v3", Local: name},
+			Do: func(ctx context.Context, req *soap.Request) (*soap.Response, error) {
+				body, err := g.patients.AnswerITI44(ctx, req.Caller, req.Decode)
+				req.Note("audited", "true")
+				return &soap.Response{Body: body}, err
+			}}
+	}
+	return service{PatientsPath, soap.Service{Name: "patients", Operations: ops}}
 }
 
 // transactions names what an action does, for logs, metrics and audit.

@@ -96,7 +96,7 @@ func (g *Gateway) openStores() (err error) {
 	if g.db, err = bolt.Open(filepath.Join(g.cfg.Data, "metadata"), bolt.Options{}); err != nil {
 		return fmt.Errorf("open the metadata store: %w", err)
 	}
-	if g.blobs, err = files.Open(filepath.Join(g.cfg.Data, "documents"), files.Options{SmallLimit: g.cfg.Store.SmallDocument}); err != nil {
+	if g.blobs, err = files.Open(filepath.Join(g.cfg.Data, "documents"), files.Options{SmallLimit: int(g.cfg.Store.SmallDocument)}); err != nil {
 		return errors.Join(fmt.Errorf("open the document store: %w", err), g.db.Close())
 	}
 	return nil
@@ -157,7 +157,7 @@ func (g *Gateway) sweep(ctx context.Context) error {
 	if err := g.settleStaged(ctx); err != nil {
 		return err
 	}
-	n, err := g.blobs.Sweep(ctx, func(id string) (bool, error) { return g.db.Documents().KnownBlob(ctx, id) })
+	n, err := g.blobs.Sweep(ctx, g.db.Documents().KnownBlob)
 	if err != nil {
 		return fmt.Errorf("sweep documents without metadata: %w", err)
 	}

@@ -1,7 +1,7 @@
 package mtom
 
 import (
-	"errors"
+	"slices"
 	"strings"
 )
 
@@ -24,13 +24,13 @@ func (m *MediaType) Param(name string) string {
 }
 
 // ParseMediaType reads a Content-Type. Unlike mime.ParseMediaType it takes what real stacks write without quotes (start=<root@x>,
-// action=urn:…); it refuses a parameter given twice and a quote that does not end. What the standard library takes, it takes too
+// action=urn:…); it refuses a parameter given twice with different values and a quote that does not end. What the standard library takes, it takes too
 // (RFC 2231 continuations aside, which it leaves as they are).
 func ParseMediaType(v string) (MediaType, error) {
 	t, rest, more := strings.Cut(v, ";")
 	m := MediaType{Type: strings.ToLower(strings.TrimSpace(t))}
 	if major, minor, ok := strings.Cut(m.Type, "/"); !ok || !isToken(major) || !isToken(minor) {
-		return MediaType{}, errors.New("content type is not type/subtype")
+		return MediaType{}, FormatError("content type is not type/subtype")
 	}
 	for more {
 		rest = strings.TrimLeft(rest, " \t\r\n")
@@ -40,17 +40,18 @@ func ParseMediaType(v string) (MediaType, error) {
 		name, after, ok := strings.Cut(rest, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if !ok || !isToken(name) {
-			return MediaType{}, errors.New("content type parameter without a name")
-		}
-		if m.Param(name) != "" {
-			return MediaType{}, errors.New("content type parameter given twice: " + name)
+			return MediaType{}, FormatError("content type parameter without a name")
 		}
 		var value string
 		var err error
 		if value, rest, more, err = paramValue(after); err != nil {
 			return MediaType{}, err
 		}
-		m.params = append(m.params, param{name, value})
+		if i := slices.IndexFunc(m.params, func(p param) bool { return p.name == name }); i < 0 {
+			m.params = append(m.params, param{name, value})
+		} else if m.params[i].value != value {
+			return MediaType{}, FormatError("content type parameter given twice: " + name)
+		}
 	}
 	return m, nil
 }
@@ -62,13 +63,13 @@ func paramValue(s string) (value, rest string, more bool, err error) {
 		value, rest, more = strings.Cut(s, ";")
 		value = strings.TrimSpace(value)
 		if value == "" || strings.ContainsAny(value, "\" \t\r\n") {
-			return "", "", false, errors.New("content type parameter is malformed")
+			return "", "", false, FormatError("content type parameter is malformed")
 		}
 		return value, rest, more, nil
 	}
 	end := quoteEnd(s)
 	if end < 0 {
-		return "", "", false, errors.New("content type parameter has an open quote")
+		return "", "", false, FormatError("content type parameter has an open quote")
 	}
 	value = s[1:end]
 	if strings.Contains(value, `\`) {
@@ -79,7 +80,7 @@ func paramValue(s string) (value, rest string, more bool, err error) {
 		return value, "", false, nil
 	}
 	if rest[0] != ';' {
-		return "", "", false, errors.New("content type parameter is malformed")
+		return "", "", false, FormatError("content type parameter is malformed")
 	}
 	return value, rest[1:], true, nil
 }
@@ -102,7 +103,7 @@ func quoteEnd(s string) int {
 func unquote(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && !isTokenByte(s[i+1]) {
+		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte(`()<>@,;:\"/[]?=`, s[i+1]) >= 0 {
 			i++
 		}
 		b.WriteByte(s[i])
