@@ -3,7 +3,8 @@
 //
 // What each event does, in one transaction with its audit record:
 //
-//   - Added: the patient is known from now on; told again, the demographics are replaced [ITI-8 3.8.4.1.3].
+//   - Added: the patient is known from now on; told again, what the feed says replaces what was known, what it leaves
+//     empty stays [ITI-8 3.8.4.1.3].
 //   - Revised: the same; a patient nobody announced is added, for a registry must accept A08 like A01 [ITI-8 3.8.4.1.3].
 //   - Merged: the records of the prior identifier move to the surviving one, which is added if it is new; the prior one is given up for
 //     good [ITI-8 3.8.4.2.3]. Refused: a prior identifier that is unknown or given up already, a surviving one that is given up, the

@@ -113,8 +113,9 @@ func (m *Manager) apply(tx Tx, f pix.Feed) (moved int, err error) {
 	}
 	switch f.Event {
 	case pix.Added, pix.Revised:
-		return 0, m.put(tx, f.Patient)
+		return 0, m.put(tx, completed(f.Patient, old))
 	case pix.Merged, pix.Moved:
+		f.Patient = completed(f.Patient, old)
 		return m.merge(tx, f, known)
 	}
 	return 0, &pix.Error{Code: pix.CodeUnsupportedEvent, At: pix.AtEvent, Text: "event is not one of a patient identity feed"}
@@ -172,6 +173,31 @@ func (m *Manager) merge(tx Tx, f pix.Feed, survivorKnown bool) (int, error) {
 		return 0, fmt.Errorf("move the records of the prior identifier: %w", err)
 	}
 	return n, nil
+}
+
+// completed keeps what was known where the feed says nothing: an empty field is no news (HL7 v2.5, 2.5.3), and the PID of a merge often
+// holds little but the identifier.
+func completed(p, old pix.Patient) pix.Patient {
+	d, o := &p.Demographics, old.Demographics
+	if len(d.Names) == 0 {
+		d.Names = o.Names
+	}
+	if d.BirthDate == "" {
+		d.BirthDate = o.BirthDate
+	}
+	if d.Sex == "" {
+		d.Sex = o.Sex
+	}
+	if len(d.Addresses) == 0 {
+		d.Addresses = o.Addresses
+	}
+	if len(d.Telecoms) == 0 {
+		d.Telecoms = o.Telecoms
+	}
+	if len(p.OtherIDs) == 0 {
+		p.OtherIDs = old.OtherIDs
+	}
+	return p
 }
 
 func (m *Manager) put(tx Tx, p pix.Patient) error {

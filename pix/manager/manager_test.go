@@ -119,6 +119,9 @@ func TestDemographicsAndTombstone(t *testing.T) {
 	if err := m.Feed(t.Context(), auth.Caller{}, feed); err != nil || store.patients[id("B").Key()].Demographics.Sex != "M" {
 		t.Errorf("not revised: %v", err)
 	}
+	if err := m.Feed(t.Context(), auth.Caller{}, f(pix.Added, "C", ""), f(pix.Merged, "B", "C")); err != nil || store.patients[id("B").Key()].Demographics.Sex != "M" {
+		t.Errorf("a merge that says only the identifier took the demographics away: %v", err)
+	}
 }
 
 func TestStoreFailureSaysNothing(t *testing.T) {
