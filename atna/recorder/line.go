@@ -29,6 +29,9 @@ type mark struct {
 	at  time.Time
 }
 
+// errIdle tells that the repository closed a connection that owed nothing: no failure, the next record opens another.
+var errIdle = errors.New("closed while idle")
+
 // drainTime is what a repository is given to read the rest when we stop.
 const drainTime = 5 * time.Second
 
@@ -43,7 +46,10 @@ func (l *line) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer func() { _ = c.Close() }()
+	defer func() {
+		_ = c.Close()
+		l.r.note(l.i, func(s *Status) { s.Connected = false })
+	}()
 	l.c = c
 	l.r.note(l.i, func(s *Status) { s.Connected, s.LastError = true, "" })
 	for ctx.Err() == nil {
@@ -57,7 +63,10 @@ func (l *line) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := l.rest(ctx); err != nil {
+		switch err := l.rest(ctx); {
+		case err == errIdle:
+			return nil
+		case err != nil:
 			return err
 		}
 	}
@@ -169,6 +178,13 @@ func (l *line) rest(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	select {
+	case <-l.c.Gone():
+		if len(l.taken) == 0 {
+			return errIdle
+		}
+	default:
+	}
 	return l.settle(ctx, time.Now(), l.r.cfg.Settle)
 }
 
@@ -187,6 +203,6 @@ func (l *line) end(ctx context.Context) error {
 		return &logError{fmt.Errorf("keep the cursor of %s: %w", l.d.Name, err)}
 	}
 	l.cursor = seq
-	l.r.note(l.i, func(s *Status) { s.Connected, s.Delivered = false, seq })
+	l.r.note(l.i, func(s *Status) { s.Delivered = seq })
 	return nil
 }

@@ -304,3 +304,53 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestIdleConnectionClosedByTheRepository(t *testing.T) {
+	log := newMemory()
+	arr := &repository{t: t, seen: map[string]int{}, got: make(chan int, 100)}
+	down := arr.listen(nil)
+	r, stop := run(t, log, time.Millisecond, syslog.Target{Network: "tcp", Address: arr.address})
+	log.add(1)
+	<-log.moved // settled: the connection owes nothing
+	down()
+	down = arr.listen(nil)
+	defer down()
+	log.add(1)
+	for seq := range log.moved {
+		if seq == 2 {
+			break
+		}
+	}
+	stop()
+	if s, _ := r.Status(t.Context()); s[0].Delivered != 2 || s[0].Connected {
+		t.Errorf("%+v", s[0])
+	}
+}
+
+func BenchmarkForward(b *testing.B) {
+	log := newMemory()
+	log.moved = make(chan uint64, b.N+100000)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	got := make(counter, 1024)
+	go func() { _ = (&syslog.Server{Handler: got}).Serve(b.Context(), ln) }()
+	log.add(b.N)
+	r, err := recorder.New(recorder.Config{Log: log, Destinations: []recorder.Destination{{Name: "arr", Target: syslog.Target{Network: "tcp", Address: ln.Addr().String()}}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	go func() { _ = r.Run(b.Context()) }()
+	for range b.N {
+		<-got
+	}
+}
+
+type counter chan struct{}
+
+func (c counter) ServeSyslog(context.Context, net.Conn, []byte) error {
+	c <- struct{}{}
+	return nil
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 )
 
-// events is the table of what is taken: A01, A04, A05, A08 and A40 by [ITI-8 3.8.4.1.2, 3.8.4.2.2], A31 and A43 beyond it because French
+// events is the table of what is taken: A01, A04, A05, A08 and A40 by [ITI-8 3.8.4.1.2] [ITI-8 3.8.4.2.2], A31 and A43 beyond it because French
 // hospital systems send them.
 var events = map[string]pix.Event{
 	"A01": pix.Added, "A04": pix.Added, "A05": pix.Added,
@@ -59,7 +59,7 @@ func refuse(code pix.ErrorCode, at pix.Place, index int, text string) *pix.Error
 	return &pix.Error{Code: code, At: at, Index: index, Text: text}
 }
 
-// patients walks PID [PD1] MRG; other segments are of no concern here.
+// patients walks PID and MRG; other segments are of no concern here.
 func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, error) {
 	withMRG := event == pix.Merged || event == pix.Moved
 	var feeds []pix.Feed

@@ -13,7 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 )
 
-// interactions is the table of what is taken [ITI-44 3.44.4.1.2, 3.44.4.2.2].
+// interactions is the table of what is taken [ITI-44 3.44.4.1.2] [ITI-44 3.44.4.2.2].
 var interactions = map[string]pix.Event{
 	"PRPA_IN201301UV02": pix.Added,
 	"PRPA_IN201302UV02": pix.Revised,

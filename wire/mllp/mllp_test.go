@@ -163,6 +163,23 @@ func TestEmptyAnswerCloses(t *testing.T) {
 	_ = stop()
 }
 
+func TestPanicClosesOneConnection(t *testing.T) {
+	address, stop := start(t, &mllp.Server{Handler: handler(func(_ context.Context, _ mllp.Peer, msg []byte) []byte {
+		if string(msg) == "bad" {
+			panic("bug")
+		}
+		return msg
+	})})
+	good := mllp.NewClient(dial(t, address))
+	if _, err := mllp.NewClient(dial(t, address)).Send(t.Context(), []byte("bad")); err != io.EOF {
+		t.Errorf("%v", err)
+	}
+	if got, err := good.Send(t.Context(), []byte("good")); err != nil || string(got) != "good" {
+		t.Errorf("%q %v", got, err)
+	}
+	_ = stop()
+}
+
 func FuzzMLLP(f *testing.F) {
 	f.Add([]byte("\x0ba\x1c\r\x0bb\x1c"), true)
 	f.Add([]byte("\x0ba\x1c\r\x0bb\x1c\r"), false)

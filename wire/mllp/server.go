@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -100,7 +101,7 @@ func (s *Server) serve(ctx, work context.Context, c net.Conn) {
 			}
 			return
 		}
-		answer := s.Handler.ServeMLLP(work, peer, msg)
+		answer := s.answer(work, peer, msg, log)
 		if len(answer) == 0 {
 			return
 		}
@@ -111,6 +112,17 @@ func (s *Server) serve(ctx, work context.Context, c net.Conn) {
 			return
 		}
 	}
+}
+
+// answer keeps a handler that panics from taking the other connections with it: the message goes unanswered and its sender keeps it.
+func (s *Server) answer(ctx context.Context, peer Peer, msg []byte, log *slog.Logger) (answer []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("mllp: handler panicked", "peer", peer.Address, "panic", p, "stack", string(debug.Stack()))
+			answer = nil
+		}
+	}()
+	return s.Handler.ServeMLLP(ctx, peer, msg)
 }
 
 func (s *Server) peer(ctx context.Context, c net.Conn, limit time.Duration) (Peer, error) {

@@ -14,7 +14,7 @@ var ErrFrame = errors.New("not an octet-counted syslog frame")
 // MaxMessage is the size of a message in bytes where nobody says otherwise: large query parameters travel base64 in audit messages.
 const MaxMessage = 1 << 20
 
-// AppendFrame appends MSG-LEN SP SYSLOG-MSG [RFC 5425, 4.3].
+// AppendFrame appends MSG-LEN SP SYSLOG-MSG (RFC 5425, 4.3).
 func AppendFrame(dst, msg []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(len(msg)), 10)
 	dst = append(dst, ' ')
