@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	bbolt "go.etcd.io/bbolt"
-
 	"github.com/passerelle-sante/passerelle/store/journal"
 )
 
@@ -27,12 +25,10 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	return writeTo(ctx, tx, w)
-}
-
-func writeTo(ctx context.Context, tx *bbolt.Tx, w io.Writer) error {
-	_, err := tx.WriteTo(contextWriter{ctx, w})
-	return err
+	if _, err := tx.WriteTo(contextWriter{ctx, w}); err != nil {
+		return errors.Join(err, ctx.Err()) // bbolt keeps only the words of an error
+	}
+	return nil
 }
 
 type contextWriter struct {

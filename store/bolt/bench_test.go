@@ -236,17 +236,18 @@ func loaded(b *testing.B, n int) *stores {
 
 func (s *stores) register(n int, blob string, of int) error {
 	p := storetest.Patient(n % max(of/20, 1))
+	objects, message := storetest.Objects(n, p), storetest.Message(n, p) // before the update, as an actor does
+	document := storetest.Document(3*n+1, p, blob)
 	return s.db.Registry().Update(context.Background(), func(tx registry.UpdateTx) error {
-		e := storetest.Entry(3*n+1, p)
-		if ids, err := tx.ByUniqueID(e.UniqueID); err != nil || len(ids) > 0 {
+		if ids, err := tx.ByUniqueID(document.UniqueID); err != nil || len(ids) > 0 {
 			return errors.Join(err, errors.New("unique id was used before"))
 		}
-		for _, o := range storetest.Objects(n, p) {
+		for _, o := range objects {
 			if err := tx.Put(o); err != nil {
 				return err
 			}
 		}
-		return errors.Join(tx.Keep(storetest.Document(3*n+1, p, blob)), tx.Record(storetest.Message(n, p)))
+		return errors.Join(tx.Keep(document), tx.Record(message))
 	})
 }
 

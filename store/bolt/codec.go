@@ -124,8 +124,10 @@ func encodeStrings[T ~string](e *encoder, list []T) {
 
 // decoder reads from s. The first fault stays in err and everything after reads as empty.
 type decoder struct {
-	s   string
-	err error
+	s       string
+	err     error
+	texts   []xds.LocalizedString // room for several lists, so that an object's many short lists are few allocations
+	strings []string
 }
 
 // newDecoder copies the value once: every string that comes out is a piece of that copy.
@@ -229,10 +231,34 @@ func decodeList[T any](d *decoder, least int, one func(*decoder, *T)) []T {
 		d.fail()
 		return nil
 	}
-	list := make([]T, n)
+	list := room[T](d, int(n))
 	for i := range list {
 		one(d, &list[i])
 	}
+	return list
+}
+
+// room makes a list. Short lists of texts and of strings are cut from a common piece; their capacity ends where they do, so
+// appending to one never touches the next.
+func room[T any](d *decoder, n int) []T {
+	const piece = 12
+	if n == 0 || n > piece/2 {
+		return make([]T, n) // also when empty: nil is something else
+	}
+	var common *[]T
+	switch any((*T)(nil)).(type) {
+	case *xds.LocalizedString:
+		common = any(&d.texts).(*[]T)
+	case *string:
+		common = any(&d.strings).(*[]T)
+	default:
+		return make([]T, n)
+	}
+	if len(*common) < n {
+		*common = make([]T, piece)
+	}
+	list := (*common)[:n:n]
+	*common = (*common)[n:]
 	return list
 }
 

@@ -54,6 +54,8 @@ type DB struct {
 	latest  *batch     // the newest batch that was ever formed
 	counts  counts
 	arena   []byte
+	undo    []change // scratch of the running update, as is buf
+	buf     []byte
 	failed  error // after a failed write nothing is accepted any more
 
 	commit sync.Mutex // held by the batch that is on its way to the disk
@@ -65,6 +67,7 @@ type DB struct {
 	stop    chan struct{}
 	stopped sync.WaitGroup
 	flushes flushState
+	records sync.Pool // *[]byte, buffers of journal records
 }
 
 // Open opens or creates the store in dir.

@@ -4,7 +4,7 @@ import "time"
 
 // Options of a store; the zero value works.
 type Options struct {
-	OverlayLimit int           // bytes of rows held above bbolt before they are written there; 64 MiB when 0
+	OverlayLimit int           // bytes of rows held above bbolt before they are written there; 128 MiB when 0
 	IdleFlush    time.Duration // rows are written to bbolt after this long without an update; 1 s when 0, never when negative
 	SegmentSize  int64         // journal segments; 64 MiB when 0
 	MapSize      int           // address space kept for the bbolt file, see Open; 64 GiB when 0
@@ -13,7 +13,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.OverlayLimit <= 0 {
-		o.OverlayLimit = 64 << 20
+		o.OverlayLimit = 128 << 20
 	}
 	if o.IdleFlush == 0 {
 		o.IdleFlush = time.Second

@@ -18,7 +18,7 @@ type overlay struct {
 // perRow is what a row costs beyond its bytes.
 const perRow = 64
 
-func newOverlay() *overlay { return &overlay{rows: btree.NewMap[string, []byte](32)} }
+func newOverlay() *overlay { return &overlay{rows: btree.NewMap[string, []byte](20)} }
 
 func (o *overlay) set(key string, value []byte) (prev []byte, had bool) {
 	prev, had = o.rows.Set(key, value)

@@ -92,7 +92,7 @@ func (db *DB) enqueue(fn func(*writeTx) error) (b *batch, leads bool, err error)
 
 // run calls fn on a transaction and takes its changes back when it fails, also by panic.
 func (db *DB) run(fn func(*writeTx) error) (record []byte, err error) {
-	tx := &writeTx{db: db, before: db.counts, record: make([]byte, 0, 4<<10)}
+	tx := &writeTx{db: db, before: db.counts, record: db.record(), undo: db.undo[:0], buf: db.buf}
 	tx.reader = reader{layers: layers{active: db.head, frozen: db.frozen}}
 	// The index is opened when first needed. It may by then hold more of the frozen overlay, which is read first anyway, and nothing
 	// newer: to freeze the head takes the lock that this update holds.
@@ -103,6 +103,9 @@ func (db *DB) run(fn func(*writeTx) error) (record []byte, err error) {
 			tx.rollback()
 		}
 		tx.close()
+		db.buf = tx.buf
+		clear(tx.undo)
+		db.undo = tx.undo[:0]
 	}()
 	if err := fn(tx); err != nil {
 		return nil, err
@@ -135,9 +138,26 @@ func (db *DB) commitBatch(b *batch) {
 			db.publish(next)
 		}
 	}
+	for _, r := range b.records {
+		db.release(r)
+	}
 	b.records = nil
 	b.err = err
 	close(b.done)
+}
+
+// record gives an empty buffer for a journal record.
+func (db *DB) record() []byte {
+	if r, ok := db.records.Get().(*[]byte); ok {
+		return (*r)[:0]
+	}
+	return make([]byte, 0, 8<<10)
+}
+
+func (db *DB) release(record []byte) {
+	if cap(record) <= 1<<20 {
+		db.records.Put(&record)
+	}
 }
 
 // seal gives the layers as of now, and freezes the head when asked to and none is frozen. Both locks are held.

@@ -37,11 +37,10 @@ func (db *DB) view(ctx context.Context, fn func(*reader) error) error {
 // reader reads rows through the layers and bbolt.
 type reader struct {
 	layers
-	bolt    *bbolt.Tx
-	open    func() (*bbolt.Tx, error) // for updates, which open bolt when first needed
-	opened  [len(buckets)]*bbolt.Bucket
-	key     []byte // for building keys
-	cursors []row  // for scans, reused when free
+	bolt   *bbolt.Tx
+	open   func() (*bbolt.Tx, error) // for updates, which open bolt when first needed
+	opened [len(buckets)]*bbolt.Bucket
+	key    []byte // for building keys
 }
 
 func (r *reader) close() {
@@ -89,8 +88,9 @@ func (r *reader) scan(prefix, after []byte, fn func(key, value []byte) (bool, er
 	const most = 64
 	prefix = slices.Clone(prefix)
 	after = slices.Clone(after)
-	var rows []row
-	for n := 8; ; n = min(2*n, most) {
+	var some [4]row
+	rows := some[:0]
+	for n := 32; ; n = most {
 		var err error
 		if rows, err = r.chunk(prefix, after, n, rows[:0]); err != nil {
 			return err
@@ -118,6 +118,10 @@ func (r *reader) chunk(prefix, after []byte, n int, dst []row) ([]row, error) {
 	low, err := r.newBoltSource(prefix, start, len(after) > 0)
 	if err != nil {
 		return nil, err
+	}
+	for len(dst) < n && low.ok && !up.ok && !mid.ok {
+		dst = append(dst, row{low.key, low.value})
+		low.next()
 	}
 	for len(dst) < n && (up.ok || mid.ok || low.ok) {
 		least, value := low.key, low.value
