@@ -1,8 +1,9 @@
 package mtom
 
 import (
-	"errors"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // MediaType is a Content-Type: the type in lower case and its parameters, names in lower case, values as written without quotes.
@@ -24,62 +25,63 @@ func (m *MediaType) Param(name string) string {
 }
 
 // ParseMediaType reads a Content-Type. Unlike mime.ParseMediaType it takes what real stacks write without quotes (start=<root@x>,
-// action=urn:…); it refuses a parameter given twice and a quote that does not end. What the standard library takes, it takes too
+// action=urn:…); it refuses a parameter given twice with different values and a quote that does not end. What the standard library takes, it takes too
 // (RFC 2231 continuations aside, which it leaves as they are).
 func ParseMediaType(v string) (MediaType, error) {
 	t, rest, more := strings.Cut(v, ";")
 	m := MediaType{Type: strings.ToLower(strings.TrimSpace(t))}
 	if major, minor, ok := strings.Cut(m.Type, "/"); !ok || !isToken(major) || !isToken(minor) {
-		return MediaType{}, errors.New("content type is not type/subtype")
+		return MediaType{}, FormatError("content type is not type/subtype")
 	}
 	for more {
-		rest = strings.TrimLeft(rest, " \t\r\n")
+		rest = strings.TrimLeftFunc(rest, unicode.IsSpace)
 		if rest == "" {
 			break
 		}
 		name, after, ok := strings.Cut(rest, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if !ok || !isToken(name) {
-			return MediaType{}, errors.New("content type parameter without a name")
-		}
-		if m.Param(name) != "" {
-			return MediaType{}, errors.New("content type parameter given twice: " + name)
+			return MediaType{}, FormatError("content type parameter without a name")
 		}
 		var value string
 		var err error
 		if value, rest, more, err = paramValue(after); err != nil {
 			return MediaType{}, err
 		}
-		m.params = append(m.params, param{name, value})
+		if i := slices.IndexFunc(m.params, func(p param) bool { return p.name == name }); i < 0 {
+			m.params = append(m.params, param{name, value})
+		} else if m.params[i].value != value {
+			return MediaType{}, FormatError("content type parameter given twice: " + name)
+		}
 	}
 	return m, nil
 }
 
 // paramValue reads a value and the semicolon behind it; more tells that there was one.
 func paramValue(s string) (value, rest string, more bool, err error) {
-	s = strings.TrimLeft(s, " \t")
+	s = strings.TrimLeftFunc(s, unicode.IsSpace)
 	if !strings.HasPrefix(s, `"`) {
 		value, rest, more = strings.Cut(s, ";")
 		value = strings.TrimSpace(value)
 		if value == "" || strings.ContainsAny(value, "\" \t\r\n") {
-			return "", "", false, errors.New("content type parameter is malformed")
+			return "", "", false, FormatError("content type parameter is malformed")
 		}
 		return value, rest, more, nil
 	}
 	end := quoteEnd(s)
 	if end < 0 {
-		return "", "", false, errors.New("content type parameter has an open quote")
+		return "", "", false, FormatError("content type parameter has an open quote")
 	}
 	value = s[1:end]
 	if strings.Contains(value, `\`) {
 		value = unquote(value)
 	}
-	rest = strings.TrimLeft(s[end+1:], " \t\r\n")
+	rest = strings.TrimLeftFunc(s[end+1:], unicode.IsSpace)
 	if rest == "" {
 		return value, "", false, nil
 	}
 	if rest[0] != ';' {
-		return "", "", false, errors.New("content type parameter is malformed")
+		return "", "", false, FormatError("content type parameter is malformed")
 	}
 	return value, rest[1:], true, nil
 }
@@ -102,7 +104,7 @@ func quoteEnd(s string) int {
 func unquote(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && !isTokenByte(s[i+1]) {
+		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte(`()<>@,;:\"/[]?=`, s[i+1]) >= 0 {
 			i++
 		}
 		b.WriteByte(s[i])

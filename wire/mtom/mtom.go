@@ -13,20 +13,27 @@ import (
 	"strings"
 )
 
-// What a message can be refused for; all of them are the sender's fault and safe to show.
+// FormatError is what a message can be refused for. It is the sender's fault and safe to show.
+type FormatError string
+
+// Error says what is wrong.
+func (e FormatError) Error() string { return string(e) }
+
+// The faults of a message.
 var (
-	ErrTruncated  = errors.New("multipart message ends before its closing boundary")
-	ErrPreamble   = errors.New("multipart preamble is too long")
-	ErrHeader     = errors.New("header of a part is too long")
-	ErrRootSize   = errors.New("root part is too large")
-	ErrSpool      = errors.New("parts before the root part are too large")
-	ErrParts      = errors.New("too many parts")
-	ErrDuplicate  = errors.New("two parts have the same Content-ID")
-	ErrNoRoot     = errors.New("no part has the Content-ID that start names")
-	ErrEncoding   = errors.New("Content-Transfer-Encoding of a part is not supported")
-	errNoBoundary = errors.New("multipart message without its boundary")
-	errBadHeader  = errors.New("header of a part is malformed")
-	errClosed     = errors.New("multipart message is closed")
+	ErrTruncated  error = FormatError("multipart message ends before its closing boundary")
+	ErrPreamble   error = FormatError("multipart preamble is too long")
+	ErrHeader     error = FormatError("header of a part is too long")
+	ErrRootSize   error = FormatError("root part is too large")
+	ErrSpool      error = FormatError("parts before the root part are too large")
+	ErrParts      error = FormatError("too many parts")
+	ErrDuplicate  error = FormatError("two parts have the same Content-ID")
+	ErrNoRoot     error = FormatError("no part has the Content-ID that start names")
+	ErrEncoding   error = FormatError("Content-Transfer-Encoding of a part is not supported")
+	errNoBoundary       = FormatError("multipart message without its boundary")
+	errBadHeader        = FormatError("header of a part is malformed")
+	errBase64           = FormatError("part in base64 is malformed")
+	errClosed           = errors.New("multipart message is closed")
 )
 
 // The names of the tolerated departures, as they are logged.
@@ -76,7 +83,7 @@ func NewReader(src io.Reader, mt MediaType, o Options) (*Reader, error) {
 	}
 	b := mt.Param("boundary")
 	if b == "" || len(b) > 200 {
-		return nil, errors.New("multipart content type without a usable boundary")
+		return nil, FormatError("multipart content type without a usable boundary")
 	}
 	r := &Reader{o: o, s: newScanner(src, b), seen: map[string]bool{}}
 	r.start, r.bare = trimID(mt.Param("start"))
@@ -233,7 +240,7 @@ func (r *Reader) decode(p *Part) error {
 		if err := r.quirk(QuirkBase64Part, "part in base64"); err != nil {
 			return err
 		}
-		p.src = base64.NewDecoder(base64.StdEncoding, &rawPart{s: p.s})
+		p.src = decoder{base64.NewDecoder(base64.StdEncoding, &rawPart{s: p.s})}
 		return nil
 	}
 	return ErrEncoding
@@ -354,6 +361,18 @@ func (r *rawPart) Read(b []byte) (int, error) {
 	n := copy(b, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// decoder reads base64 and says of whom the fault is.
+type decoder struct{ r io.Reader }
+
+func (d decoder) Read(b []byte) (int, error) {
+	n, err := d.r.Read(b)
+	var corrupt base64.CorruptInputError
+	if err == io.ErrUnexpectedEOF || errors.As(err, &corrupt) {
+		err = errBase64
+	}
+	return n, err
 }
 
 // Match tells whether the href of a xop:Include names the part with this Content-ID, and whether it took percent-decoding to see it:
