@@ -76,6 +76,11 @@ func Run(ctx context.Context, cfg Config, opt Options) (err error) {
 	if err := g.db.Audit().Record(ctx, g.events.Event(atna.ApplicationStart, atna.Responder, atna.Facts{Time: time.Now()})); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}
+	stopControl, err := g.control()
+	if err != nil {
+		return err
+	}
+	defer stopControl()
 	work, stopWork := context.WithCancel(context.Background())
 	var queues sync.WaitGroup
 	g.startQueues(work, &queues)

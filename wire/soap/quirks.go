@@ -20,6 +20,7 @@ type Quirks struct {
 	MissingActionParameter bool // no action parameter in the HTTP Content-Type
 	AnswerWithoutMTOM      bool // a plain SOAP request where MTOM is preferred is answered plain
 	BOM                    bool // a byte order mark before the envelope
+	URNOID                 bool // urn:oid: before an OID that is due bare; for the operations to use
 }
 
 // The names of the quirks that this package and its operations use; those of the multipart layer are in package mtom.
@@ -28,10 +29,11 @@ const (
 	QuirkMissingActionParameter = "missing-action-parameter"
 	QuirkAnswerWithoutMTOM      = "answer-without-mtom"
 	QuirkBOM                    = "bom"
+	QuirkURNOID                 = "urn-oid"
 )
 
 // Tolerant tolerates everything that has a name.
-func Tolerant() Quirks { return Quirks{true, true, true, true, true, true, true, true, true} }
+func Tolerant() Quirks { return Quirks{true, true, true, true, true, true, true, true, true, true} }
 
 func (q *Quirks) field(name string) *bool {
 	switch name {
@@ -53,6 +55,8 @@ func (q *Quirks) field(name string) *bool {
 		return &q.AnswerWithoutMTOM
 	case QuirkBOM:
 		return &q.BOM
+	case QuirkURNOID:
+		return &q.URNOID
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 	actionProvide  = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 	actionRegister = "urn:ihe:iti:2007:RegisterDocumentSet-b"
 	actionQuery    = "urn:ihe:iti:2007:RegistryStoredQuery"
+	actionRetrieve = "urn:ihe:iti:2007:RetrieveDocumentSet"
 )
 
 // Document is a document to provide: the id of its entry, and its bytes.
