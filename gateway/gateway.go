@@ -114,14 +114,14 @@ func (g *Gateway) buildActors(version string) (err error) {
 	g.events = &atna.Reporter{SourceID: g.cfg.Node.Name, EnterpriseSite: g.cfg.Node.EnterpriseSite, ProcessID: fmt.Sprint(os.Getpid()),
 		UserID: g.cfg.Node.Name, Address: hostname, SourceTypes: []atna.CodedValue{{Code: "4", Text: "Application Server Process"}}}
 	g.metrics = newMetrics(g, version)
-	schema, err := compileSchema(g.cfg.SOAP.ValidateAll)
+	schema, err := compileSchema()
 	if err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {
 		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
 			MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
-			Schema: schema, Clock: time.Now, NewID: newObjectID, Log: g.log})
+			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
 			Registrar: g.registrar(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
-			Schema: schema, Clock: time.Now, NewID: newObjectID, Log: g.log})
+			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
 		}

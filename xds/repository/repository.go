@@ -18,18 +18,19 @@ import (
 
 // Config is what a repository needs.
 type Config struct {
-	UniqueID  xds.OID // repositoryUniqueId
-	Blobs     Blobs
-	Index     Index
-	Registrar Registrar
-	Domain    func() *xds.Domain
-	Audit     atna.Recorder
-	Events    *atna.Reporter
-	Home      string       // homeCommunityId, urn:oid: form; may be empty
-	Schema    ebxml.Schema // judges the message bodies that the decoder cannot vouch for
-	Clock     func() time.Time
-	NewID     func() xds.ObjectID // a fresh urn:uuid:
-	Log       *slog.Logger
+	UniqueID    xds.OID // repositoryUniqueId
+	Blobs       Blobs
+	Index       Index
+	Registrar   Registrar
+	Domain      func() *xds.Domain
+	Audit       atna.Recorder
+	Events      *atna.Reporter
+	Home        string       // homeCommunityId, urn:oid: form; may be empty
+	Schema      ebxml.Schema // judges the message bodies that the decoder cannot vouch for
+	ValidateAll bool         // ask the schema about every message
+	Clock       func() time.Time
+	NewID       func() xds.ObjectID // a fresh urn:uuid:
+	Log         *slog.Logger
 }
 
 // Repository is the actor. Its methods may be called at the same time from many goroutines.
