@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED = 1
 
-.PHONY: all build check test deps-system
+.PHONY: all build check test bench deps-system
 all: build
 
 deps-system:
@@ -19,3 +19,8 @@ check: deps-system
 
 test: deps-system
 	$(GO) test -shuffle=on ./...
+
+# make bench BENCH="-run iti41" selects; docs/performance.md says how to read it.
+bench: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/bench
+	./bin/bench $(BENCH)

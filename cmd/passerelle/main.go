@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"runtime/pprof"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -39,13 +40,25 @@ func main() {
 }
 
 type serveCmd struct {
-	Config string `arg:"" help:"Configuration file." type:"existingfile"`
+	Config     string `arg:"" help:"Configuration file." type:"existingfile"`
+	CPUProfile string `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
 	cfg, err := gateway.Load(c.Config, os.Environ())
 	if err != nil {
 		return err
+	}
+	if c.CPUProfile != "" {
+		f, err := os.Create(c.CPUProfile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	return gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(os.Stderr, cfg.Log), Version: version()})
 }
