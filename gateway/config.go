@@ -95,6 +95,7 @@ type ForwardConfig struct {
 // StoreConfig tunes the embedded store; sizes are in bytes, 0 means the default.
 type StoreConfig struct {
 	SmallDocument int64 `yaml:"small_document"` // documents up to here share segments, larger ones have a file each
+	ObjectCache   int64 `yaml:"object_cache"`   // memory for objects that were asked for lately, with their text as it is answered
 }
 
 // LogConfig says how the structured log looks.
@@ -110,6 +111,7 @@ func defaults() Config {
 		Data:     "data",
 		SOAP:     SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
 		Registry: RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
+		Store:    StoreConfig{ObjectCache: 128 << 20},
 		Log:      LogConfig{Format: "json", Level: "info"},
 	}
 }

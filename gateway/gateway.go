@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -73,6 +74,7 @@ func Run(ctx context.Context, cfg Config, opt Options) (err error) {
 	if err := g.sweep(ctx); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // what opening the stores read is over; an idle gateway should not hold it
 	if err := g.db.Audit().Record(ctx, g.events.Event(atna.ApplicationStart, atna.Responder, atna.Facts{Time: time.Now()})); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}
@@ -98,7 +100,7 @@ func (g *Gateway) openStores() (err error) {
 	if g.domain, err = newDomain(g.cfg.Registry.AffinityDomain); err != nil {
 		return err
 	}
-	if g.db, err = bolt.Open(filepath.Join(g.cfg.Data, "metadata"), bolt.Options{}); err != nil {
+	if g.db, err = bolt.Open(filepath.Join(g.cfg.Data, "metadata"), bolt.Options{CacheSize: int(g.cfg.Store.ObjectCache)}); err != nil {
 		return fmt.Errorf("open the metadata store: %w", err)
 	}
 	if g.blobs, err = files.Open(filepath.Join(g.cfg.Data, "documents"), files.Options{SmallLimit: int(g.cfg.Store.SmallDocument)}); err != nil {

@@ -2,7 +2,12 @@
 // codes and errors, and the rules a submission can break on its own. It knows neither XML nor a store.
 package xds
 
-import "github.com/passerelle-sante/passerelle/hl7"
+import (
+	"bytes"
+	"sync/atomic"
+
+	"github.com/passerelle-sante/passerelle/hl7"
+)
 
 // ObjectID names an object in this registry: urn:uuid: and a lower-case UUID once stored, any symbol while submitted (entryUUID).
 type ObjectID string
@@ -180,6 +185,50 @@ type Object struct {
 	Set         *SubmissionSet
 	Folder      *Folder
 	Association *Association
+	// Wire is where a store that keeps objects in memory lets their text be kept too; nil when it does not. It belongs to the object as it was read:
+	// whoever changes the object sets Wire to nil.
+	Wire *Wire
+}
+
+// Wire holds an object's text as it goes over the wire, once somebody wrote it. Several may read and write at the same time.
+type Wire struct{ text atomic.Pointer[[]byte] }
+
+// Text gives the text, nil when there is none. It is read only.
+func (w *Wire) Text() []byte {
+	if w == nil {
+		return nil
+	}
+	if p := w.text.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Keep remembers a copy of the text.
+func (w *Wire) Keep(text []byte) {
+	if w != nil {
+		text = bytes.Clone(text)
+		w.text.Store(&text)
+	}
+}
+
+// Copy is the object with fields of its own. What lists hold is shared and not to be changed.
+func (o Object) Copy() Object {
+	switch {
+	case o.Entry != nil:
+		e := *o.Entry
+		o.Entry = &e
+	case o.Set != nil:
+		s := *o.Set
+		o.Set = &s
+	case o.Folder != nil:
+		f := *o.Folder
+		o.Folder = &f
+	case o.Association != nil:
+		a := *o.Association
+		o.Association = &a
+	}
+	return o
 }
 
 // Kind tells the kinds of objects apart.

@@ -68,6 +68,7 @@ type DB struct {
 	stopped sync.WaitGroup
 	flushes flushState
 	records sync.Pool // *[]byte, buffers of journal records
+	cache   *cache    // nil when there is none
 }
 
 // Open opens or creates the store in dir.
@@ -81,7 +82,7 @@ func Open(dir string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{opt: opt, bb: bb, head: newOverlay(), flush: make(chan *overlay, 1), stop: make(chan struct{})}
+	db := &DB{opt: opt, bb: bb, head: newOverlay(), flush: make(chan *overlay, 1), stop: make(chan struct{}), cache: newCache(opt.CacheSize)}
 	db.room = sync.NewCond(&db.mu)
 	if err := db.recover(dir); err != nil {
 		if db.journal != nil {

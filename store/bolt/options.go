@@ -8,6 +8,7 @@ type Options struct {
 	IdleFlush    time.Duration // rows are written to bbolt after this long without an update; 1 s when 0, never when negative
 	SegmentSize  int64         // journal segments; 64 MiB when 0
 	MapSize      int           // address space kept for the bbolt file, see Open; 64 GiB when 0
+	CacheSize    int           // bytes of decoded objects kept for views, about; none when 0
 	LockTimeout  time.Duration // wait this long for another process to let go; 1 s when 0
 }
 

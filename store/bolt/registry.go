@@ -72,11 +72,14 @@ func (r *reader) object(seq uint64) (xds.Object, error) {
 	if v == nil {
 		return xds.Object{}, fmt.Errorf("object %d is missing from the index", seq)
 	}
+	if o, ok := r.cache.get(seq, v); ok {
+		return o, nil
+	}
 	o, err := decodeObject(v)
 	if err != nil {
 		return xds.Object{}, fmt.Errorf("object %d: %w", seq, err)
 	}
-	return o, nil
+	return r.cache.put(seq, v, o), nil
 }
 
 // objects calls fn for every object that a range of index rows ends in.

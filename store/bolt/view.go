@@ -23,7 +23,7 @@ func (db *DB) view(ctx context.Context, fn func(*reader) error) error {
 		return err
 	}
 	db.visible.RLock()
-	r := &reader{layers: db.seen}
+	r := &reader{layers: db.seen, cache: db.cache}
 	tx, err := db.bb.Begin(false)
 	db.visible.RUnlock()
 	if err != nil {
@@ -41,6 +41,7 @@ type reader struct {
 	open   func() (*bbolt.Tx, error) // for updates, which open bolt when first needed
 	opened [len(buckets)]*bbolt.Bucket
 	key    []byte // for building keys
+	cache  *cache // of views; an update changes what it reads and has none
 }
 
 func (r *reader) close() {

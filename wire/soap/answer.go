@@ -24,9 +24,11 @@ var (
 )
 
 const (
-	maxPooled   = 1 << 20
-	minGzip     = 1 << 10
-	contentType = "application/soap+xml; charset=UTF-8"
+	maxPooled    = 1 << 20
+	maxCopied    = 32 << 10
+	minGzip      = 1 << 10
+	envelopeTail = "</env:Body></env:Envelope>"
+	contentType  = "application/soap+xml; charset=UTF-8"
 )
 
 // answer is the one place that answers: a response, a fault, or a status without an envelope.
@@ -98,9 +100,12 @@ func sendersFault(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &format) || errors.As(err, &quirk)
 }
 
-// outbound is an envelope with what HTTP needs to send it.
+// outbound is an envelope with what HTTP needs to send it. The envelope of a large simple answer is in three pieces: copying 150 KB costs more than two
+// writes.
 type outbound struct {
 	envelope []byte
+	body     []byte        // follows envelope when not nil
+	tail     string        // follows body
 	mtom     *mtom.Message // nil for simple SOAP
 	action   string
 	status   int
@@ -113,14 +118,18 @@ func (x *exchange) outgoing(b []byte, resp *Response, f *Fault, to string) outbo
 		o.status, o.action = f.status(), f.action()
 	}
 	b = appendHead(b, o.action, x.h.s.cfg.NewID(), x.req.MessageID, to)
+	mtomAnswer := x.req.MTOM && x.op.MTOM != MTOMForbidden
 	if f != nil {
 		b = append(f.appendHeaders(b), "</env:Header><env:Body>"...)
 		b = f.appendBody(b)
+	} else if len(resp.Body) > maxCopied && !mtomAnswer && to == "" {
+		o.envelope, o.body, o.tail = append(b, "</env:Header><env:Body>"...), resp.Body, envelopeTail
+		return o
 	} else {
 		b = append(append(b, "</env:Header><env:Body>"...), resp.Body...)
 	}
-	o.envelope = append(b, "</env:Body></env:Envelope>"...)
-	if x.req.MTOM && x.op.MTOM != MTOMForbidden && !(f != nil && (x.h.s.cfg.PlainFaults || x.op.Do == nil)) {
+	o.envelope = append(b, envelopeTail...)
+	if mtomAnswer && !(f != nil && (x.h.s.cfg.PlainFaults || x.op.Do == nil)) {
 		o.mtom = &mtom.Message{Action: o.action, Root: o.envelope, Parts: partsOf(resp)}
 	}
 	return o
@@ -178,14 +187,29 @@ func (x *exchange) writePlain(o outbound) (int64, error) {
 	h["Content-Type"] = []string{contentType + `; action="` + o.action + `"`}
 	if x.h.s.cfg.Gzip {
 		h.Add("Vary", "Accept-Encoding")
-		if len(o.envelope) > minGzip && acceptsGzip(x.r.Header.Get("Accept-Encoding")) {
+		if o.len() > minGzip && acceptsGzip(x.r.Header.Get("Accept-Encoding")) {
 			return x.writeGzip(o)
 		}
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(o.envelope))}
+	h["Content-Length"] = []string{strconv.Itoa(o.len())}
 	x.w.WriteHeader(o.status)
-	n, err := x.w.Write(o.envelope)
-	return int64(n), err
+	return o.writeTo(x.w)
+}
+
+func (o *outbound) len() int { return len(o.envelope) + len(o.body) + len(o.tail) }
+
+func (o *outbound) writeTo(w io.Writer) (int64, error) {
+	n, err := w.Write(o.envelope)
+	total := int64(n)
+	if err == nil && o.body != nil {
+		n, err = w.Write(o.body)
+		total += int64(n)
+		if err == nil {
+			n, err = io.WriteString(w, o.tail)
+			total += int64(n)
+		}
+	}
+	return total, err
 }
 
 type countWriter struct {
@@ -206,7 +230,7 @@ func (x *exchange) writeGzip(o outbound) (int64, error) {
 	z := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(z)
 	z.Reset(c)
-	_, err := z.Write(o.envelope)
+	_, err := o.writeTo(z)
 	if cerr := z.Close(); err == nil {
 		err = cerr
 	}

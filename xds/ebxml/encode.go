@@ -13,6 +13,16 @@ import (
 
 // AppendObject appends one object as ebRIM with prefix rim:, which the caller declares.
 func AppendObject(b []byte, o *xds.Object) []byte {
+	if text := o.Wire.Text(); text != nil {
+		return append(b, text...)
+	}
+	from := len(b)
+	b = appendObject(b, o)
+	o.Wire.Keep(b[from:])
+	return b
+}
+
+func appendObject(b []byte, o *xds.Object) []byte {
 	switch o.Kind() {
 	case xds.KindEntry:
 		return AppendEntry(b, o.Entry)

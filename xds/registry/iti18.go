@@ -90,6 +90,6 @@ func (r *Registry) found(req *soap.Request, q *query.Query, objects []xds.Object
 			return &soap.Response{Body: ebxml.AppendQueryResponse(nil, es, nil, refs, r.cfg.Home)}
 		}
 	}
-	// 6.5 KB is a generous entry; one allocation instead of a dozen doublings.
-	return &soap.Response{Body: ebxml.AppendQueryResponse(make([]byte, 0, 1024+6656*len(objects)), es, objects, nil, "")}
+	// 8 KB is a generous entry; one allocation instead of a dozen doublings.
+	return &soap.Response{Body: ebxml.AppendQueryResponse(make([]byte, 0, 1024+8192*len(objects)), es, objects, nil, "")}
 }

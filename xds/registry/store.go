@@ -15,7 +15,7 @@ type Store interface {
 	Update(ctx context.Context, f func(UpdateTx) error) error
 }
 
-// Tx reads. Objects it gives are the caller's to keep and change.
+// Tx reads. Objects it gives are the caller's to keep; their fields are his to change, what the lists in them hold is not.
 type Tx interface {
 	// Object finds by entryUUID.
 	Object(id xds.ObjectID) (xds.Object, bool, error)
