@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,6 +181,7 @@ type figures struct {
 	P50     time.Duration // latency
 	P99     time.Duration
 	CPU     float64 // microseconds of the server a request
+	Client  float64 // and of the generator
 	Written float64 // bytes of the whole device a request
 	Bytes   int64   // of the last answer
 }
@@ -223,17 +225,19 @@ func (b *bench) drive(addr string, pid, clients int, m *message, vary func(wire 
 		})
 	}
 	time.Sleep(b.warm)
-	cpu, disk, at := cpuOf(pid), b.written(), time.Now()
+	self := os.Getpid()
+	cpu, own, disk, at := cpuOf(pid), cpuOf(self), b.written(), time.Now()
 	phase.Store(1)
 	time.Sleep(b.length)
 	phase.Store(2)
-	cpu, disk, passed := cpuOf(pid)-cpu, b.written()-disk, time.Since(at)
+	cpu, own, disk, passed := cpuOf(pid)-cpu, cpuOf(self)-own, b.written()-disk, time.Since(at)
 	wg.Wait()
 	if err := failed.Load(); err != nil {
 		return figures{}, *err
 	}
 	f := summary(slices.Concat(took...), passed, cpu, disk)
 	f.Bytes = bytesOut.Load()
+	f.Client = f.CPU * float64(own) / float64(max(cpu, 1))
 	return f, nil
 }
 

@@ -47,6 +47,7 @@ type result struct {
 	P50, P99                   float64 // milliseconds
 	CPU, YardstickCPU          float64 // microseconds of the server a request
 	WrittenBytes               float64
+	ByCPU                      float64 // the ratio of rates if CPU alone decided: generator and server, yardstick over product
 	Must, Target               string
 	MustValue, TargetValue     float64
 	Judged                     float64 // what must and target are about
@@ -130,13 +131,13 @@ func (b *bench) report(s scenario, r result) {
 	r.Scenario, r.Must, r.Target, r.MustValue, r.TargetValue = s.name, s.bound(s.must), s.bound(s.target), s.must, s.target
 	r.MustMet, r.TargetMet = s.reached(r.Judged, s.must), s.reached(r.Judged, s.target)
 	b.results = append(b.results, r)
-	fmt.Fprintf(os.Stderr, "  %s: %.4g %s, yardstick %.4g, ratio %.2f [%.2f..%.2f], p50 %.2f p99 %.2f ms, cpu %.0f us (%.0f)\n",
-		s.name, r.Product, r.Unit, r.Yardstick, r.Ratio, r.RatioMin, r.RatioMax, r.P50, r.P99, r.CPU, r.YardstickCPU)
+	fmt.Fprintf(os.Stderr, "  %s: %.4g %s, yardstick %.4g, ratio %.2f [%.2f..%.2f] by cpu %.2f, p50 %.2f p99 %.2f ms, cpu %.0f us (%.0f)\n",
+		s.name, r.Product, r.Unit, r.Yardstick, r.Ratio, r.RatioMin, r.RatioMax, r.ByCPU, r.P50, r.P99, r.CPU, r.YardstickCPU)
 }
 
 func (b *bench) print() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\tproduct\tp50 ms\tp99 ms\tyardstick\tratio\tmust\ttarget\tCPU us\tyard. CPU us\t")
+	fmt.Fprintln(w, "scenario\tproduct\tp50 ms\tp99 ms\tyardstick\tratio\tby CPU\tmust\ttarget\tCPU us\tyard. CPU us\t")
 	for _, r := range b.results {
 		verdict := func(met bool, bound string) string {
 			switch {
@@ -151,8 +152,8 @@ func (b *bench) print() {
 		if r.IsBusy {
 			busy = "busy"
 		}
-		fmt.Fprintf(w, "%s\t%.4g %s\t%.2f\t%.2f\t%.4g %s\t%.2f [%.2f..%.2f]\t%s\t%s\t%.0f\t%.0f\t%s\n", r.Scenario, r.Product, r.Unit, r.P50, r.P99, r.Yardstick, r.YardstickName,
-			r.Ratio, r.RatioMin, r.RatioMax, verdict(r.MustMet, r.Must), verdict(r.TargetMet, r.Target), r.CPU, r.YardstickCPU, busy)
+		fmt.Fprintf(w, "%s\t%.4g %s\t%.2f\t%.2f\t%.4g %s\t%.2f [%.2f..%.2f]\t%.2f\t%s\t%s\t%.0f\t%.0f\t%s\n", r.Scenario, r.Product, r.Unit, r.P50, r.P99, r.Yardstick, r.YardstickName,
+			r.Ratio, r.RatioMin, r.RatioMax, r.ByCPU, verdict(r.MustMet, r.Must), verdict(r.TargetMet, r.Target), r.CPU, r.YardstickCPU, busy)
 	}
 	w.Flush()
 }
@@ -176,7 +177,7 @@ func median(list []float64) float64 {
 // pairs runs yardstick and product in turn and gives the medians. A product with one sample per figure suits rates and latencies alike.
 func (b *bench) pairs(ctx context.Context, value func(figures) float64, yardstick, product func() (figures, error)) (result, error) {
 	var r result
-	var ys, ps, ratios, p50, p99, cpu, ycpu, disk []float64
+	var ys, ps, ratios, p50, p99, cpu, ycpu, disk, byCPU []float64
 	for range b.opt.pairs {
 		if ctx.Err() != nil {
 			return r, ctx.Err()
@@ -196,13 +197,16 @@ func (b *bench) pairs(ctx context.Context, value func(figures) float64, yardstic
 		}
 		r.IsBusy = r.IsBusy || quiet < 1.6 || calibrate() < 1.6
 		ys, ps, ratios = append(ys, value(y)), append(ps, value(p)), append(ratios, value(p)/value(y))
+		if p.CPU > 0 {
+			byCPU = append(byCPU, (y.CPU+y.Client)/(p.CPU+p.Client))
+		}
 		p50, p99 = append(p50, ms(p.P50)), append(p99, ms(p.P99))
 		cpu, ycpu, disk = append(cpu, p.CPU), append(ycpu, y.CPU), append(disk, p.Written)
 	}
 	r.Product, r.Yardstick, r.Ratio = median(ps), median(ys), median(ratios)
 	r.RatioMin, r.RatioMax = slices.Min(ratios), slices.Max(ratios)
 	r.P50, r.P99, r.CPU, r.YardstickCPU, r.WrittenBytes = median(p50), median(p99), median(cpu), median(ycpu), median(disk)
-	r.Judged, r.Unit = r.Ratio, "/s"
+	r.Judged, r.Unit, r.ByCPU = r.Ratio, "/s", median(byCPU)
 	return r, nil
 }
 
