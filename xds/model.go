@@ -185,8 +185,8 @@ type Object struct {
 	Set         *SubmissionSet
 	Folder      *Folder
 	Association *Association
-	// Wire is where a store that keeps objects in memory lets their text be kept too; nil when it does not. It belongs to the object as it was read:
-	// whoever changes the object sets Wire to nil.
+	// Wire is where a store that keeps objects in memory lets their text be kept too; nil when it does not. It belongs to the object as it was read
+	// and is never there in an object that may be changed.
 	Wire *Wire
 }
 
@@ -210,25 +210,6 @@ func (w *Wire) Keep(text []byte) {
 		text = bytes.Clone(text)
 		w.text.Store(&text)
 	}
-}
-
-// Copy is the object with fields of its own. What lists hold is shared and not to be changed.
-func (o Object) Copy() Object {
-	switch {
-	case o.Entry != nil:
-		e := *o.Entry
-		o.Entry = &e
-	case o.Set != nil:
-		s := *o.Set
-		o.Set = &s
-	case o.Folder != nil:
-		f := *o.Folder
-		o.Folder = &f
-	case o.Association != nil:
-		a := *o.Association
-		o.Association = &a
-	}
-	return o
 }
 
 // Kind tells the kinds of objects apart.

@@ -61,7 +61,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	return gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(os.Stderr, cfg.Log), Version: version()})
+	lines := gateway.NewLogWriter(os.Stderr)
+	defer lines.Close()
+	return gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(lines, cfg.Log), Version: version()})
 }
 
 // tuneMemory trades memory for time, unless the operator did (GOGC, GOMEMLIMIT): most of what a transaction allocates is garbage when it ends, and what

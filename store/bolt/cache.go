@@ -55,7 +55,7 @@ func (c *cache) get(seq uint64, value []byte) (xds.Object, bool) {
 	if o == nil || o.raw != string(value) {
 		return xds.Object{}, false
 	}
-	return o.object.Copy(), true
+	return o.object, true
 }
 
 func (c *cache) put(seq uint64, value []byte, o xds.Object) xds.Object {
@@ -67,7 +67,7 @@ func (c *cache) put(seq uint64, value []byte, o xds.Object) xds.Object {
 	c.mu.Lock()
 	c.add(seq, n)
 	c.mu.Unlock()
-	return o.Copy()
+	return o
 }
 
 func (c *cache) add(seq uint64, o *cached) {

@@ -164,7 +164,11 @@ func (r *Reader) readRoot(p *Part) error {
 	}
 	r.rootID = p.ContentID
 	var err error
-	r.root, err = p.all(make([]byte, 0, 16<<10), r.o.MaxRoot, ErrRootSize)
+	size := 16 << 10
+	if end := bytes.Index(r.s.buf[r.s.p:r.s.n], r.s.delim); end >= 0 {
+		size = end // a request without parts came whole
+	}
+	r.root, err = p.all(make([]byte, 0, size), r.o.MaxRoot, ErrRootSize)
 	return err
 }
 

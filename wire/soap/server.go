@@ -3,6 +3,7 @@ package soap
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func (x *exchange) perform() (resp *Response, err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	x.req.Caller = caller(x.r)
+	x.req.Caller = x.h.s.caller(x.r)
 	if x.r.Method != http.MethodPost {
 		x.w.Header().Set("Allow", http.MethodPost)
 		return nil, &httpError{http.StatusMethodNotAllowed, "only POST is served here"}
@@ -111,7 +112,7 @@ func (x *exchange) perform() (resp *Response, err error) {
 	return resp, err
 }
 
-func caller(r *http.Request) auth.Caller {
+func (s *Server) caller(r *http.Request) auth.Caller {
 	c := auth.Caller{Address: r.RemoteAddr, Endpoint: "http://" + r.Host + r.URL.Path}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		c.Address = host
@@ -119,10 +120,29 @@ func caller(r *http.Request) auth.Caller {
 	if r.TLS != nil {
 		c.Endpoint = "https://" + r.Host + r.URL.Path
 		if certs := r.TLS.PeerCertificates; len(certs) > 0 {
-			c.Node, c.Subject = certs[0].Subject.CommonName, certs[0].Subject.String()
+			c.Node, c.Subject = certs[0].Subject.CommonName, s.subject(certs[0])
 		}
 	}
 	return c
+}
+
+// subject prints the subject of a certificate. Nodes are few and call often, so what was printed is kept, by the whole certificate.
+func (s *Server) subject(c *x509.Certificate) string {
+	const most = 256
+	s.subjectsMu.RLock()
+	text, ok := s.subjects[string(c.Raw)]
+	s.subjectsMu.RUnlock()
+	if ok {
+		return text
+	}
+	text = c.Subject.String()
+	s.subjectsMu.Lock()
+	defer s.subjectsMu.Unlock()
+	if s.subjects == nil || len(s.subjects) >= most {
+		s.subjects = map[string]string{}
+	}
+	s.subjects[string(c.Raw)] = text
+	return text
 }
 
 // check applies the rules of SOAP and WS-Addressing to the header, and finds the operation.

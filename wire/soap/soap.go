@@ -117,6 +117,9 @@ type Server struct {
 	wg     sync.WaitGroup
 
 	readers sync.Pool
+
+	subjectsMu sync.RWMutex
+	subjects   map[string]string // certificate to the text of its subject
 }
 
 // New makes a server. ReplyTo lists the URL prefixes that asynchronous answers may go to, Client sends them; AsyncDelay, 1 s when 0, is the

@@ -15,7 +15,7 @@ type Store interface {
 	Update(ctx context.Context, f func(UpdateTx) error) error
 }
 
-// Tx reads. Objects it gives are the caller's to keep; their fields are his to change, what the lists in them hold is not.
+// Tx reads. Objects that a View gives may be kept and not be changed, as others may have them too; those of an Update are the caller's.
 type Tx interface {
 	// Object finds by entryUUID.
 	Object(id xds.ObjectID) (xds.Object, bool, error)

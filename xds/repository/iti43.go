@@ -53,7 +53,7 @@ func (r *Repository) ITI43(ctx context.Context, req *soap.Request) (*soap.Respon
 		docs[i].CID = fmt.Sprintf("%d@%s", i+1, r.cfg.UniqueID)
 		resp.Parts = append(resp.Parts, mtom.OutPart{ContentID: docs[i].CID, ContentType: d.Document.MIMEType, Size: d.Content.Size(), Content: d.Content})
 	}
-	resp.Body = ebxml.AppendRetrieveResponse(nil, status, es, docs)
+	resp.Body = ebxml.AppendRetrieveResponse(make([]byte, 0, 512+512*len(docs)), status, es, docs)
 	return resp, nil
 }
 
