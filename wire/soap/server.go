@@ -66,6 +66,7 @@ func isDescription(query string) bool {
 
 func (x *exchange) finish() {
 	x.req.close()
+	x.req.releaseScratch()
 	if x.rd != nil {
 		x.req.rd = nil
 		x.rd.Reset(nil)

@@ -15,7 +15,7 @@ import (
 // StoredQuery finds what q wants [ITI-18 3.18.4.1.3]. raw is the query as the consumer sent it, for the audit record, which is durable
 // before the answer is given. The objects come in the order they were registered; errors are xds.Errors.
 func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Query, raw []byte) ([]xds.Object, error) {
-	s := search{q: q, limit: r.cfg.MaxResults, seen: map[xds.ObjectID]bool{}}
+	s := search{q: q, limit: r.cfg.MaxResults, seen: make(map[xds.ObjectID]bool, 32), found: make([]xds.Object, 0, 32)}
 	if q.ReturnType == query.ObjectRef {
 		s.limit = r.cfg.MaxReferences
 	}

@@ -87,9 +87,9 @@ func (r *Registry) found(req *soap.Request, q *query.Query, objects []xds.Object
 			for i := range objects {
 				refs[i] = objects[i].Header().ID
 			}
-			return &soap.Response{Body: ebxml.AppendQueryResponse(nil, es, nil, refs, r.cfg.Home)}
+			return &soap.Response{Body: ebxml.AppendQueryResponse(req.Scratch(1024+160*len(refs)), es, nil, refs, r.cfg.Home)}
 		}
 	}
-	// 8 KB is a generous entry; one allocation instead of a dozen doublings.
-	return &soap.Response{Body: ebxml.AppendQueryResponse(make([]byte, 0, 1024+8192*len(objects)), es, objects, nil, "")}
+	// 8 KB is a generous entry: the buffer need not grow.
+	return &soap.Response{Body: ebxml.AppendQueryResponse(req.Scratch(1024+8192*len(objects)), es, objects, nil, "")}
 }
