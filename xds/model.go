@@ -190,8 +190,18 @@ type Object struct {
 	Wire *Wire
 }
 
-// Wire holds an object's text as it goes over the wire, once somebody wrote it. Several may read and write at the same time.
-type Wire struct{ text atomic.Pointer[[]byte] }
+// Wire holds an object's text as it goes over the wire, once somebody wrote it who was asked to keep it. Several may read and write at the same time.
+type Wire struct {
+	wanted atomic.Bool
+	text   atomic.Pointer[[]byte]
+}
+
+// Want asks for the text: an object seen once is not worth the copy.
+func (w *Wire) Want() {
+	if !w.wanted.Load() {
+		w.wanted.Store(true)
+	}
+}
 
 // Text gives the text, nil when there is none. It is read only.
 func (w *Wire) Text() []byte {
@@ -204,9 +214,9 @@ func (w *Wire) Text() []byte {
 	return nil
 }
 
-// Keep remembers a copy of the text.
+// Keep remembers a copy of the text if it is wanted.
 func (w *Wire) Keep(text []byte) {
-	if w != nil {
+	if w != nil && w.wanted.Load() {
 		text = bytes.Clone(text)
 		w.text.Store(&text)
 	}

@@ -55,15 +55,17 @@ func (c *cache) get(seq uint64, value []byte) (xds.Object, bool) {
 	if o == nil || o.raw != string(value) {
 		return xds.Object{}, false
 	}
+	o.object.Wire.Want()
 	return o.object, true
 }
 
-func (c *cache) put(seq uint64, value []byte, o xds.Object) xds.Object {
+// put keeps the object that was decoded from raw.
+func (c *cache) put(seq uint64, raw string, o xds.Object) xds.Object {
 	if c == nil {
 		return o
 	}
 	o.Wire = &xds.Wire{}
-	n := &cached{raw: string(value), object: o}
+	n := &cached{raw: raw, object: o}
 	c.mu.Lock()
 	c.add(seq, n)
 	c.mu.Unlock()

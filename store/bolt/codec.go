@@ -130,8 +130,8 @@ type decoder struct {
 	strings []string
 }
 
-// newDecoder copies the value once: every string that comes out is a piece of that copy.
-func newDecoder(value []byte) *decoder {
+// newDecoder copies the value once, or not at all when it is a string already: every string that comes out is a piece of it.
+func newDecoder[T []byte | string](value T) *decoder {
 	d := &decoder{s: string(value)}
 	if v := d.byte(); d.err == nil && v != codecVersion {
 		d.err = fmt.Errorf("value has version %d, this program reads %d", v, codecVersion)

@@ -23,7 +23,7 @@ func appendObject(b []byte, o xds.Object) []byte {
 	return e.b
 }
 
-func decodeObject(value []byte) (xds.Object, error) {
+func decodeObject[T []byte | string](value T) (xds.Object, error) {
 	d := newDecoder(value)
 	var o xds.Object
 	switch xds.Kind(d.byte()) {

@@ -75,11 +75,12 @@ func (r *reader) object(seq uint64) (xds.Object, error) {
 	if o, ok := r.cache.get(seq, v); ok {
 		return o, nil
 	}
-	o, err := decodeObject(v)
+	raw := string(v) // what the object's strings are pieces of
+	o, err := decodeObject(raw)
 	if err != nil {
 		return xds.Object{}, fmt.Errorf("object %d: %w", seq, err)
 	}
-	return r.cache.put(seq, v, o), nil
+	return r.cache.put(seq, raw, o), nil
 }
 
 // objects calls fn for every object that a range of index rows ends in.
