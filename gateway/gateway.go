@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type Options struct {
 	Version string
 	// Ready is called once every door is open; it may be nil.
 	Ready func(*Gateway)
+	// SettleEvery is how often a registry elsewhere is asked about submissions in doubt; a minute when 0.
+	SettleEvery time.Duration
 }
 
 // Gateway is a running gateway.
@@ -52,6 +55,8 @@ type Gateway struct {
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
+
+	settleEvery time.Duration
 }
 
 // Address is the address a door listens on: soap, plain_soap, mllp, plain_mllp or operations; empty when it is closed.
@@ -59,7 +64,7 @@ func (g *Gateway) Address(door string) string { return g.addresses[door] }
 
 // Run runs a gateway until ctx ends, and is done when it returns. Everything acknowledged before is on disk then.
 func Run(ctx context.Context, cfg Config, opt Options) (err error) {
-	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}}
+	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}, settleEvery: cmp.Or(opt.SettleEvery, time.Minute)}
 	if g.tls, err = loadTLS(cfg.TLS); err != nil {
 		return err
 	}
@@ -181,6 +186,9 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 	for _, d := range staged {
 		registered := false
 		if g.remote != nil {
+			if g.remote.UnderWay(d.UniqueID) {
+				continue
+			}
 			if registered, err = g.remote.Registered(ctx, d.UniqueID); err != nil {
 				g.log.Warn("staged documents wait for the registry", "count", len(staged), "error", err)
 				return nil
@@ -189,6 +197,12 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 		if err := g.db.Documents().Settle(ctx, []xds.StoredDocument{d}, registered); err != nil {
 			return fmt.Errorf("settle staged documents: %w", err)
 		}
+		if !registered {
+			if err := g.blobs.Remove(ctx, d.Blob); err != nil {
+				return fmt.Errorf("destroy a document that was not registered: %w", err)
+			}
+		}
+		g.log.Info("staged document settled", "registered", registered)
 	}
 	return nil
 }
@@ -209,7 +223,7 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 func (g *Gateway) keepSettling(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
+	tick := time.NewTicker(g.settleEvery)
 	defer tick.Stop()
 	for {
 		select {
