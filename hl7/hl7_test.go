@@ -9,7 +9,7 @@ import (
 
 func TestCX(t *testing.T) {
 	for in, want := range map[string]hl7.CX{
-		"1^^^&1.2.3&ISO":                                    {ID: "1", AssigningAuthority: hl7.HD{UniversalID: "1.2.3", UniversalIDType: "ISO"}},
+		"1^^^&1.2.3&ISO": {ID: "1", AssigningAuthority: hl7.HD{UniversalID: "1.2.3", UniversalIDType: "ISO"}},
 		"207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH":    {ID: "207058575627097", AssigningAuthority: hl7.HD{UniversalID: "1.2.250.1.213.1.4.10", UniversalIDType: "ISO"}, TypeCode: "NH"},
 		"1^2^ISO^NS&1.2&ISO^PI^F&1.9&ISO^20210604^20300101": {ID: "1", CheckDigit: "2", CheckDigitScheme: "ISO", AssigningAuthority: hl7.HD{NamespaceID: "NS", UniversalID: "1.2", UniversalIDType: "ISO"}, TypeCode: "PI", AssigningFacility: "F&1.9&ISO", EffectiveDate: "20210604", Rest: "20300101"},
 	} {
