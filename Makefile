@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED = 1
 
-.PHONY: all build check test bench deps-system
+.PHONY: all build check test run bench conformance deps-system
 all: build
 
 deps-system:
@@ -15,10 +15,15 @@ build: deps-system
 check: deps-system
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
 	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
 	$(GO) test -short -shuffle=on ./...
 
 test: deps-system
 	$(GO) test -shuffle=on ./...
+
+run: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle
+	./bin/passerelle demo
 
 # make bench BENCH="-run iti41" selects; docs/performance.md says how to read it.
 bench: deps-system
