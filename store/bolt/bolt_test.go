@@ -26,12 +26,14 @@ func open(t testing.TB, dir string, opt bolt.Options) *bolt.DB {
 	return db
 }
 
-// Every contract holds whether rows lie in the overlay, are being applied, or lie in bbolt.
+// Every contract holds whether rows lie in the overlay, are being applied, or lie in bbolt, and whether views
+// keep what they decoded.
 func layouts() map[string]bolt.Options {
 	return map[string]bolt.Options{
 		"Overlay": {IdleFlush: -1},
 		"Index":   {OverlayLimit: 1, SegmentSize: 4 << 10},
 		"Mixed":   {OverlayLimit: 8 << 10, SegmentSize: 16 << 10},
+		"Cached":  {OverlayLimit: 8 << 10, SegmentSize: 16 << 10, CacheSize: 64 << 10},
 	}
 }
 

@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/passerelle-sante/passerelle/xds"
@@ -62,7 +61,7 @@ func TestWireKeepsWhatIsWanted(t *testing.T) {
 	text := []byte("b")
 	again.Wire.Keep(text)
 	text[0] = 'c'
-	if got := fmt.Sprintf("%s", again.Wire.Text()); got != "b" {
+	if got := string(again.Wire.Text()); got != "b" {
 		t.Fatalf("kept %q", got)
 	}
 }

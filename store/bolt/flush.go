@@ -97,6 +97,7 @@ func (db *DB) settle(f *overlay) {
 		db.fail(fmt.Errorf("write index: %w", err))
 		return
 	}
+	dropped := db.journal.DropBefore(f.last + 1)
 	db.mu.Lock()
 	db.frozen = nil
 	db.flushes.applied = f.last
@@ -107,8 +108,8 @@ func (db *DB) settle(f *overlay) {
 		db.seen.frozen = nil
 	}
 	db.visible.Unlock()
-	if err := db.journal.DropBefore(f.last + 1); err != nil {
-		db.fail(fmt.Errorf("remove journal: %w", err))
+	if dropped != nil {
+		db.fail(fmt.Errorf("remove journal: %w", dropped))
 	}
 }
 

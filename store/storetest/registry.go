@@ -66,6 +66,7 @@ func object(t *testing.T, tx registry.Tx, id xds.ObjectID) (xds.Object, bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.Wire = nil // a store may have it or not
 	return o, ok
 }
 
@@ -348,14 +349,24 @@ func registryOwnership(t *testing.T, s registry.Store) {
 	e := Entry(1, Patient(1))
 	put(t, s, xds.Object{Entry: e})
 	e.Authors[0].Roles[0] = "changed by the caller"
-	view(t, s, func(tx registry.Tx) {
-		a, _ := object(t, tx, ID(1))
-		a.Entry.Authors[0].Roles[0] = "changed by a reader"
-		b, _ := object(t, tx, ID(1))
-		if got := b.Entry.Authors[0].Roles[0]; got != "Médecin" {
+	unchanged := func(tx registry.Tx) {
+		o, _ := object(t, tx, ID(1))
+		if got := o.Entry.Authors[0].Roles[0]; got != "Médecin" {
 			t.Errorf("the store shares memory with its callers: %q", got)
 		}
+	}
+	view(t, s, unchanged) // what views read may be shared among them
+	err := s.Update(t.Context(), func(tx registry.UpdateTx) error {
+		o, _ := object(t, tx, ID(1))
+		o.Entry.Authors[0].Roles[0] = "changed in an update that does not store it"
+		o.Entry.Status = xds.Deprecated
+		unchanged(tx)
+		return nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	view(t, s, unchanged)
 }
 
 func registryCancelled(t *testing.T, s registry.Store) {
