@@ -25,6 +25,7 @@ type process struct {
 	t    *testing.T
 	bin  string
 	dir  string
+	env  []string // of the process, ours when nil
 	cmd  *exec.Cmd
 	soap string
 	mllp string
@@ -66,6 +67,7 @@ func freePort(t *testing.T) string {
 func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.bin, "serve", filepath.Join(p.dir, "c.yaml"))
+	p.cmd.Env = p.env
 	var log bytes.Buffer
 	p.cmd.Stderr = &log
 	if err := p.cmd.Start(); err != nil {
