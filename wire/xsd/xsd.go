@@ -110,13 +110,18 @@ func collected(out *C.findings) []Finding {
 	return fs
 }
 
-var quoted = regexp.MustCompile(`'[^']{120,}('|$)`)
+var quoted = regexp.MustCompile(`'[^']*('|$)`)
 
 // tame cuts long values, which libxml2 quotes whole, and the message after them.
 func tame(m string) string {
-	m = quoted.ReplaceAllStringFunc(strings.TrimSpace(m), func(q string) string { return strings.ToValidUTF8(q[:40], "") + "…'" })
+	m = quoted.ReplaceAllStringFunc(strings.TrimSpace(m), func(q string) string {
+		if len(q) <= 120 {
+			return q
+		}
+		return strings.ToValidUTF8(q[:40], "") + "…'"
+	})
 	if len(m) > 200 {
-		m = m[:200]
+		m = strings.ToValidUTF8(m[:197], "") + "…"
 	}
 	return strings.ToValidUTF8(m, "")
 }
