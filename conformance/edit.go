@@ -98,7 +98,7 @@ func (b *submission) edit(verb, rest string) error {
 	name, attribute, ok := strings.Cut(target, ".")
 	var o *object
 	for _, each := range b.objects {
-		if each.name == name {
+		if each.name == b.called(name) {
 			o = each
 		}
 	}

@@ -100,7 +100,8 @@ func (k *check) problems(ctx context.Context) {
 	}
 	slices.Sort(want)
 	slices.Sort(got)
-	if !slices.Equal(want, got) {
+	// Two findings at one place count as one: how many sentences a system needs is its own affair.
+	if want, got = slices.Compact(want), slices.Compact(got); !slices.Equal(want, got) {
 		k.faults = append(k.faults, fmt.Sprintf("line %d: expected\n\t%s\nbut the answer has\n\t%s", k.st.Line, strings.Join(want, "\n\t"), strings.Join(got, "\n\t")))
 	}
 }

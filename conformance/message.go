@@ -51,7 +51,7 @@ func (s *story) compose(ctx context.Context, st Step) (*message, error) {
 	var err error
 	switch st.Verb {
 	case "register", "provide":
-		m.sub, err = newSubmission(s, st.Verb == "provide")
+		m.sub, err = newSubmission(s, st.Verb == "provide", st.Args)
 		w = m.sub
 	case "retrieve":
 		w = &retrieval{s: s, m: m}

@@ -12,6 +12,7 @@ import (
 type submission struct {
 	s       *story
 	provide bool
+	set     string // name of the submission set
 	objects []*object
 	without []string // entries whose document is left out
 	extra   []string // documents that no entry describes
@@ -24,10 +25,21 @@ type object struct {
 	dom            *node
 }
 
-// newSubmission begins with a submission set named Set.
-func newSubmission(s *story, provide bool) (*submission, error) {
-	b := &submission{s: s, provide: provide}
-	return b, b.add("SubmissionSet", "set", "Set", s.uuid("Set"), nil)
+// newSubmission begins with a submission set: the name given, or Set. Its lines call it Set in any case.
+func newSubmission(s *story, provide bool, args []string) (*submission, error) {
+	b := &submission{s: s, provide: provide, set: "Set"}
+	if len(args) > 0 {
+		b.set = args[0]
+	}
+	return b, b.add("SubmissionSet", "set", b.set, s.uuid(b.set), nil)
+}
+
+// called is the name in the case of what a line calls name.
+func (b *submission) called(name string) string {
+	if name == "Set" {
+		return b.set
+	}
+	return name
 }
 
 // add makes an object from its template.
@@ -95,7 +107,7 @@ func (b *submission) line(verb, rest string) (bool, error) {
 	case "refer":
 		return true, b.link("HasMember", "Set", words[0], map[string]string{"status": "Reference"})
 	case "no":
-		b.objects = slices.DeleteFunc(b.objects, func(o *object) bool { return o.name == words[0] })
+		b.objects = slices.DeleteFunc(b.objects, func(o *object) bool { return o.name == b.called(words[0]) })
 	case "document":
 		b.s.documents[words[0]] = strings.TrimSpace(strings.TrimPrefix(rest, words[0]))
 	case "without":
@@ -147,6 +159,7 @@ func (b *submission) id(name string) string {
 	if raw, ok := strings.CutPrefix(name, "="); ok {
 		return raw
 	}
+	name = b.called(name)
 	for _, o := range b.objects {
 		if o.name == name {
 			return o.id
@@ -161,7 +174,7 @@ func (b *submission) id(name string) string {
 func (b *submission) link(kind, source, target string, opt map[string]string) error {
 	name := opt["as"]
 	if name == "" {
-		name = fmt.Sprintf("%s-%s-%s", kind, source, target)
+		name = fmt.Sprintf("%s-%s-%s", kind, b.called(source), target)
 	}
 	urn, ok := associationTypes[kind]
 	if !ok {
