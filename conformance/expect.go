@@ -61,6 +61,7 @@ func (s *story) judge(ctx context.Context, st Step) *check {
 // problems compares errors and warnings, all of them, with those expected; and the outcome, when nothing else says how the step ends.
 func (k *check) problems(ctx context.Context) {
 	var want []string
+	anywhere := map[string]bool{} // codes expected without a location
 	end, failed := false, false
 	for _, l := range k.st.Expect {
 		switch l.Verb {
@@ -70,6 +71,7 @@ func (k *check) problems(ctx context.Context) {
 				k.wrong(l, "%v", err)
 			}
 			want, failed = append(want, k.named(l.Verb, rest)), failed || l.Verb == "error"
+			anywhere[rest] = true
 		case "status", "http", "fault", "ack":
 			end = true
 		}
@@ -95,6 +97,9 @@ func (k *check) problems(ctx context.Context) {
 		verb := "error"
 		if p.warning() {
 			verb = "warning"
+		}
+		if anywhere[p.code] {
+			p.location = ""
 		}
 		got = append(got, k.named(verb, p.code+" "+p.location))
 	}
