@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED = 1
 
-.PHONY: all build check test deps-system
+.PHONY: all build check test run bench conformance deps-system
 all: build
 
 deps-system:
@@ -19,3 +19,11 @@ check: deps-system
 
 test: deps-system
 	$(GO) test -shuffle=on ./...
+
+run: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle
+	./bin/passerelle demo
+
+bench: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/bench
+	./bin/bench $(BENCH)

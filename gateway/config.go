@@ -32,7 +32,6 @@ type NodeConfig struct {
 	Name            string `yaml:"name"`              // audit source id
 	EnterpriseSite  string `yaml:"enterprise_site"`   // audit enterprise site id
 	HomeCommunityID string `yaml:"home_community_id"` // urn:oid:...
-	PublicURL       string `yaml:"public_url"`        // how peers reach the SOAP services, when not by the address listened on
 }
 
 // ListenConfig are the addresses, host:port; an empty one is a closed door.
@@ -124,11 +123,6 @@ func (c *Config) check(wrong func(key, format string, args ...any)) {
 	}
 	if h := c.Node.HomeCommunityID; h != "" && !xds.ValidOID(strings.TrimPrefix(h, "urn:oid:")) || h != "" && !strings.HasPrefix(h, "urn:oid:") {
 		wrong("node.home_community_id", "%q is not urn:oid: and an OID", h)
-	}
-	if c.Node.PublicURL != "" {
-		if u, err := url.Parse(c.Node.PublicURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			wrong("node.public_url", "%q is not an http or https URL", c.Node.PublicURL)
-		}
 	}
 	if id := c.Repository.UniqueID; id != "" && !xds.ValidOID(id) {
 		wrong("repository.unique_id", "%q is not an OID", id)

@@ -145,4 +145,3 @@ func writeMessage(dir, name, action string, body []byte, parts ...mtom.OutPart) 
 	}
 	return os.WriteFile(filepath.Join(dir, name+".mime"), b.Bytes(), 0o600)
 }
-

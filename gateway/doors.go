@@ -82,7 +82,11 @@ func (g *Gateway) handler() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, s := range g.services() {
+	services, err := g.services()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range services {
 		h, err := g.soap.Handler(s.service)
 		if err != nil {
 			return nil, err
@@ -98,26 +102,33 @@ type service struct {
 }
 
 // services are the SOAP services this gateway has, with the actions of ITI TF-2 (3.x.6).
-func (g *Gateway) services() []service {
+func (g *Gateway) services() ([]service, error) {
 	op := func(m map[string]soap.Op, action, space, local string, rule soap.MTOMRule, do soap.Operation) {
 		m[action] = soap.Op{Action: action, ResponseAction: action + "Response", Body: xmlpull.Name{Space: space, Local: local}, MTOM: rule, Do: do}
 	}
 	var list []service
 	if r := g.registry; r != nil {
+		description, err := wsdl.Handler("DocumentRegistry")
+		if err != nil {
+			return nil, err
+		}
 		ops := map[string]soap.Op{}
 		op(ops, "urn:ihe:iti:2007:RegistryStoredQuery", ebxml.NSQuery, "AdhocQueryRequest", soap.MTOMForbidden, r.ITI18)
 		op(ops, "urn:ihe:iti:2007:RegisterDocumentSet-b", ebxml.NSLCM, "SubmitObjectsRequest", soap.MTOMForbidden, r.ITI42)
 		op(ops, "urn:ihe:iti:2009:MultiPatientStoredQuery", ebxml.NSQuery, "AdhocQueryRequest", soap.MTOMForbidden, r.ITI51)
-		list = append(list, service{RegistryPath, soap.Service{Name: "registry", Operations: ops, Documents: wsdl.Registry(g.cfg.Node.PublicURL)}})
+		list = append(list, service{RegistryPath, soap.Service{Name: "registry", Operations: ops, Documents: description}})
 	}
 	if r := g.repository; r != nil {
+		description, err := wsdl.Handler("DocumentRepository")
+		if err != nil {
+			return nil, err
+		}
 		ops := map[string]soap.Op{}
 		op(ops, "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b", ebxml.NSXDSB, "ProvideAndRegisterDocumentSetRequest", soap.MTOMEither, r.ITI41)
 		op(ops, "urn:ihe:iti:2007:RetrieveDocumentSet", ebxml.NSXDSB, "RetrieveDocumentSetRequest", soap.MTOMPreferred, r.ITI43)
-		list = append(list, service{RepositoryPath, soap.Service{Name: "repository", Operations: ops, Documents: wsdl.Repository(g.cfg.Node.PublicURL)}})
+		list = append(list, service{RepositoryPath, soap.Service{Name: "repository", Operations: ops, Documents: description}})
 	}
-	list = append(list, g.patientService())
-	return list
+	return append(list, g.patientService()), nil
 }
 
 // patientService is ITI-44, the patient identity feed of HL7 v3.

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type Options struct {
 	Version string
 	// Ready is called once every door is open; it may be nil.
 	Ready func(*Gateway)
+	// SettleEvery is how often a registry elsewhere is asked about submissions in doubt; a minute when 0.
+	SettleEvery time.Duration
 }
 
 // Gateway is a running gateway.
@@ -52,6 +55,8 @@ type Gateway struct {
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
+
+	settleEvery time.Duration
 }
 
 // Address is the address a door listens on: soap, plain_soap, mllp, plain_mllp or operations; empty when it is closed.
@@ -59,7 +64,7 @@ func (g *Gateway) Address(door string) string { return g.addresses[door] }
 
 // Run runs a gateway until ctx ends, and is done when it returns. Everything acknowledged before is on disk then.
 func Run(ctx context.Context, cfg Config, opt Options) (err error) {
-	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}}
+	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}, settleEvery: cmp.Or(opt.SettleEvery, time.Minute)}
 	if g.tls, err = loadTLS(cfg.TLS); err != nil {
 		return err
 	}
@@ -76,6 +81,11 @@ func Run(ctx context.Context, cfg Config, opt Options) (err error) {
 	if err := g.db.Audit().Record(ctx, g.events.Event(atna.ApplicationStart, atna.Responder, atna.Facts{Time: time.Now()})); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}
+	stopControl, err := g.control()
+	if err != nil {
+		return err
+	}
+	defer stopControl()
 	work, stopWork := context.WithCancel(context.Background())
 	var queues sync.WaitGroup
 	g.startQueues(work, &queues)
@@ -109,14 +119,14 @@ func (g *Gateway) buildActors(version string) (err error) {
 	g.events = &atna.Reporter{SourceID: g.cfg.Node.Name, EnterpriseSite: g.cfg.Node.EnterpriseSite, ProcessID: fmt.Sprint(os.Getpid()),
 		UserID: g.cfg.Node.Name, Address: hostname, SourceTypes: []atna.CodedValue{{Code: "4", Text: "Application Server Process"}}}
 	g.metrics = newMetrics(g, version)
-	schema, err := compileSchema(g.cfg.SOAP.ValidateAll)
+	schema, err := compileSchema()
 	if err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {
 		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
 			MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
-			Schema: schema, Clock: time.Now, NewID: newObjectID, Log: g.log})
+			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
 		}
@@ -124,7 +134,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
 			Registrar: g.registrar(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
-			Schema: schema, Clock: time.Now, NewID: newObjectID, Log: g.log})
+			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
 		}
@@ -176,6 +186,9 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 	for _, d := range staged {
 		registered := false
 		if g.remote != nil {
+			if g.remote.UnderWay(d.UniqueID) {
+				continue
+			}
 			if registered, err = g.remote.Registered(ctx, d.UniqueID); err != nil {
 				g.log.Warn("staged documents wait for the registry", "count", len(staged), "error", err)
 				return nil
@@ -184,6 +197,12 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 		if err := g.db.Documents().Settle(ctx, []xds.StoredDocument{d}, registered); err != nil {
 			return fmt.Errorf("settle staged documents: %w", err)
 		}
+		if !registered {
+			if err := g.blobs.Remove(ctx, d.Blob); err != nil {
+				return fmt.Errorf("destroy a document that was not registered: %w", err)
+			}
+		}
+		g.log.Info("staged document settled", "registered", registered)
 	}
 	return nil
 }
@@ -204,7 +223,7 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 func (g *Gateway) keepSettling(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
+	tick := time.NewTicker(g.settleEvery)
 	defer tick.Stop()
 	for {
 		select {

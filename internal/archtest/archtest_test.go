@@ -27,7 +27,7 @@ type ring struct {
 
 var (
 	words  = []string{"hl7", "auth"}
-	wire   = []string{"wire/*"}
+	wire   = []string{"wire/*", "wire/*/*"}
 	nouns  = []string{"xds", "pix", "atna", "cda"}
 	codecs = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "pix/pixv2", "pix/pixv3", "smime", "cda/validate", "cda/extract", "cda/render"}
 	actors = []string{"xds/registry", "xds/repository", "xds/federation", "pix/manager", "atna/arr", "smime/intake", "smime/post", "dmp", "notify"}

@@ -72,15 +72,15 @@ func written(b *testing.B, dir string) int64 {
 	return 0
 }
 
-// together runs op b.N times over the clients; op gets a number of its own each time.
-func together(b *testing.B, op func(n int) error) {
+// together runs op times over the clients; op gets a number of its own each time.
+func together(b *testing.B, times int, op func(n int) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range clients {
 		wg.Go(func() {
 			for {
 				n := int(next.Add(1))
-				if n > b.N {
+				if n > times {
 					return
 				}
 				if err := op(n); err != nil {
@@ -110,7 +110,7 @@ func BenchmarkYardstickLog(b *testing.B) {
 	var forming *group
 	record := make([]byte, documentSize+metadataSize)
 	cost(b, dir, func() {
-		together(b, func(int) error {
+		together(b, b.N, func(int) error {
 			mu.Lock()
 			g, leads := forming, false
 			if g == nil {
@@ -169,7 +169,7 @@ func BenchmarkYardstickBolt(b *testing.B) {
 		}
 	}()
 	cost(b, dir, func() {
-		together(b, func(int) error {
+		together(b, b.N, func(int) error {
 			done := make(chan error, 1)
 			queue <- done
 			return <-done
@@ -273,7 +273,7 @@ func BenchmarkSubmit(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := loadedOnce(b, n)
 			cost(b, s.dir, func() {
-				together(b, func(int) error { return s.submit(max(n, 20_000)) })
+				together(b, b.N, func(int) error { return s.submit(max(n, 20_000)) })
 				if err := s.db.Flush(); err != nil { // what lags behind is part of the cost
 					b.Error(err)
 				}
@@ -295,7 +295,7 @@ func loadedOnce(b *testing.B, n int) *stores {
 func BenchmarkMetadata(b *testing.B) {
 	s := loaded(b, 0)
 	cost(b, s.dir, func() {
-		together(b, func(int) error {
+		together(b, b.N, func(int) error {
 			n := int(s.next.Add(1))
 			return s.register(n, fmt.Sprintf("s1-%x-7800", n), 20_000)
 		})
@@ -348,6 +348,34 @@ func BenchmarkAudit(b *testing.B) {
 	s := loaded(b, 0)
 	m := storetest.Message(1, storetest.Patient(1))
 	cost(b, s.dir, func() {
-		together(b, func(int) error { return s.db.Audit().Record(context.Background(), m) })
+		together(b, b.N, func(int) error { return s.db.Audit().Record(context.Background(), m) })
 	})
+}
+
+// BenchmarkOpen opens a store of 300,000 submissions after a clean stop, and after a crash with a full overlay's worth of journal.
+func BenchmarkOpen(b *testing.B) {
+	for name, leave := range map[string]func(*bolt.DB) error{"Clean": (*bolt.DB).Close, "Crash": (*bolt.DB).Abandon} {
+		b.Run(name, func(b *testing.B) {
+			s := loaded(b, 300_000)
+			s.next.Store(400_000)
+			together(b, 15_000, func(int) error { // on top, not yet in the index
+				n := int(s.next.Add(1))
+				return s.register(n, fmt.Sprintf("s1-%x-7800", n), 300_000)
+			})
+			if err := leave(s.db); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				db, err := bolt.Open(filepath.Join(s.dir, "db"), bolt.Options{IdleFlush: -1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := db.Abandon(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
 }

@@ -7,6 +7,12 @@ import (
 
 // Abandon lets go of the files as a crash would: what is not in the index stays out of it.
 func (db *DB) Abandon() error {
+	db.mu.Lock()
+	closed := errors.Is(db.failed, os.ErrClosed)
+	db.mu.Unlock()
+	if closed {
+		return nil
+	}
 	db.fail(os.ErrClosed)
 	close(db.stop)
 	db.stopped.Wait()

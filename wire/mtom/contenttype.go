@@ -3,6 +3,7 @@ package mtom
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // MediaType is a Content-Type: the type in lower case and its parameters, names in lower case, values as written without quotes.
@@ -33,7 +34,7 @@ func ParseMediaType(v string) (MediaType, error) {
 		return MediaType{}, FormatError("content type is not type/subtype")
 	}
 	for more {
-		rest = strings.TrimLeft(rest, " \t\r\n")
+		rest = strings.TrimLeftFunc(rest, unicode.IsSpace)
 		if rest == "" {
 			break
 		}
@@ -58,7 +59,7 @@ func ParseMediaType(v string) (MediaType, error) {
 
 // paramValue reads a value and the semicolon behind it; more tells that there was one.
 func paramValue(s string) (value, rest string, more bool, err error) {
-	s = strings.TrimLeft(s, " \t")
+	s = strings.TrimLeftFunc(s, unicode.IsSpace)
 	if !strings.HasPrefix(s, `"`) {
 		value, rest, more = strings.Cut(s, ";")
 		value = strings.TrimSpace(value)
@@ -75,7 +76,7 @@ func paramValue(s string) (value, rest string, more bool, err error) {
 	if strings.Contains(value, `\`) {
 		value = unquote(value)
 	}
-	rest = strings.TrimLeft(s[end+1:], " \t\r\n")
+	rest = strings.TrimLeftFunc(s[end+1:], unicode.IsSpace)
 	if rest == "" {
 		return value, "", false, nil
 	}

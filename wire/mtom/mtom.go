@@ -32,6 +32,7 @@ var (
 	ErrEncoding   error = FormatError("Content-Transfer-Encoding of a part is not supported")
 	errNoBoundary       = FormatError("multipart message without its boundary")
 	errBadHeader        = FormatError("header of a part is malformed")
+	errBase64           = FormatError("part in base64 is malformed")
 	errClosed           = errors.New("multipart message is closed")
 )
 
@@ -239,7 +240,7 @@ func (r *Reader) decode(p *Part) error {
 		if err := r.quirk(QuirkBase64Part, "part in base64"); err != nil {
 			return err
 		}
-		p.src = base64.NewDecoder(base64.StdEncoding, &rawPart{s: p.s})
+		p.src = decoder{base64.NewDecoder(base64.StdEncoding, &rawPart{s: p.s})}
 		return nil
 	}
 	return ErrEncoding
@@ -360,6 +361,18 @@ func (r *rawPart) Read(b []byte) (int, error) {
 	n := copy(b, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// decoder reads base64 and says of whom the fault is.
+type decoder struct{ r io.Reader }
+
+func (d decoder) Read(b []byte) (int, error) {
+	n, err := d.r.Read(b)
+	var corrupt base64.CorruptInputError
+	if err == io.ErrUnexpectedEOF || errors.As(err, &corrupt) {
+		err = errBase64
+	}
+	return n, err
 }
 
 // Match tells whether the href of a xop:Include names the part with this Content-ID, and whether it took percent-decoding to see it:

@@ -213,7 +213,7 @@ func TestCaptures(t *testing.T) {
 }
 
 func FuzzContentType(f *testing.F) {
-	for _, s := range []string{related, `a/b; x="y\"z"; u=v`, `multipart/related; start=<a@b>; action=urn:x`, `a/b; x="\a"`, `0/0;0="\ "`, `0/0;0=0;0=0`} {
+	for _, s := range []string{related, `a/b; x="y\"z"; u=v`, `multipart/related; start=<a@b>; action=urn:x`, `a/b; x="\a"`, `0/0;0="\ "`, `0/0;0=0;0=0`, "0/0;\f"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {

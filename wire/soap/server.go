@@ -3,7 +3,6 @@ package soap
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -196,7 +195,6 @@ func (x *exchange) asFault(err error) *Fault {
 	var syntax *xmlpull.SyntaxError
 	var format mtom.FormatError
 	var quirk *mtom.QuirkError
-	var corrupt base64.CorruptInputError
 	switch {
 	case errors.As(err, &f):
 	case errors.As(err, &syntax):
@@ -205,8 +203,6 @@ func (x *exchange) asFault(err error) *Fault {
 		f = senderFault(format.Error())
 	case errors.As(err, &quirk):
 		f = senderFault(quirk.Error())
-	case errors.As(err, &corrupt) && x.req.MTOM:
-		f = senderFault("part in base64 is malformed")
 	default:
 		x.reference(err)
 		f = &Fault{Code: Receiver, Reason: "internal error, reference " + x.rec.Reference}

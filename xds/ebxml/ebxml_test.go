@@ -5,9 +5,11 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,8 @@ import (
 
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
+	"github.com/passerelle-sante/passerelle/wire/xsd"
+	"github.com/passerelle-sante/passerelle/wire/xsd/schemas"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/ebxml"
 )
@@ -312,5 +316,57 @@ func BenchmarkAppendEntry(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = ebxml.AppendEntry(buf[:0], &s.Entries[0])
+	}
+}
+
+// What the decoder vouches for, the schema accepts: seeded damage to a good message, thousands of times.
+func TestVouching(t *testing.T) {
+	schema, err := xsd.Compile(schemas.Files, schemas.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(ebxml.AppendSubmitObjects(nil, full()))
+	rng := rand.New(rand.NewPCG(1, 2))
+	tags := regexp.MustCompile(`<[^>]*>`).FindAllStringIndex(good, -1)
+	attrs := regexp.MustCompile(` [a-zA-Z:]+="[^"]*"`).FindAllStringIndex(good, -1)
+	vouched, invalid := 0, 0
+	for range 4000 {
+		b := []byte(good)
+		at := tags[rng.IntN(len(tags))]
+		attr := attrs[rng.IntN(len(attrs))]
+		switch rng.IntN(6) {
+		case 0: // drop an attribute
+			b = slices.Delete(b, attr[0], attr[1])
+		case 1: // give one a name it may not have
+			b = slices.Insert(b, attr[0], []byte(` foo="bar"`)...)
+		case 2: // put something somewhere
+			b = slices.Insert(b, at[0], []byte([]string{`<rim:Name/>`, `<rim:Slot name="x"><rim:ValueList/></rim:Slot>`, `<rim:VersionInfo versionName="1"/>`, `<rim:Value>x</rim:Value>`, `text`, `<x/>`, `<rim:ObjectRef id="a"/>`}[rng.IntN(7)])...)
+		case 3: // a value of its own
+			v := []string{"", " ", "%zz", "http://[", strings.Repeat("v", 257), "é", "a b", "#x", "::", "1a:b"}[rng.IntN(10)]
+			eq := attr[0] + strings.IndexByte(good[attr[0]:attr[1]], '"') + 1
+			b = slices.Replace(b, eq, attr[1]-1, []byte(v)...)
+		case 4: // swap two tags
+			other := tags[rng.IntN(len(tags))]
+			b = []byte(good[:at[0]] + good[other[0]:other[1]] + good[at[1]:])
+		case 5: // the wrong namespace
+			if good[at[0]+1] != '/' {
+				b = slices.Insert(b, at[1]-1, []byte(` xmlns:rim="urn:other"`)...)
+			}
+		}
+		_, doubt, err := decode(t, b)
+		if err != nil || doubt {
+			continue
+		}
+		vouched++
+		if found, err := schema.Validate(b); err != nil || len(found) > 0 {
+			invalid++
+			t.Errorf("vouched for, and yet: %v %v\n%s", err, found, b)
+			if invalid > 3 {
+				t.FailNow()
+			}
+		}
+	}
+	if vouched < 100 {
+		t.Errorf("only %d of 4000 were vouched for: the test says little", vouched)
 	}
 }

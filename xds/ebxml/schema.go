@@ -1,6 +1,7 @@
 package ebxml
 
 import (
+	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -14,6 +15,9 @@ func (s Schema) Judge(envelope []byte, doubt bool, decodeErr error, code xds.Err
 	if decodeErr == nil && !doubt {
 		return nil, nil
 	}
+	if decodeErr != nil && !wellFormed(envelope) {
+		return nil, decodeErr
+	}
 	findings, err := s(envelope)
 	if decodeErr != nil && (err != nil || len(findings) == 0) {
 		return nil, decodeErr
@@ -26,4 +30,17 @@ func (s Schema) Judge(envelope []byte, doubt bool, decodeErr error, code xds.Err
 		es = append(es, &xds.Error{Code: code, Location: "Envelope", Context: f + " (schema of ebRIM and ebRS 3.0)"})
 	}
 	return es, nil
+}
+
+// wellFormed tells a fault of XML, which is the message layer's to answer, from one of the schema.
+func wellFormed(envelope []byte) bool {
+	x := xmlpull.NewReader(envelope, xmlpull.Options{BOM: true})
+	for {
+		switch k, err := x.Next(); {
+		case err != nil:
+			return false
+		case k == xmlpull.EOF:
+			return true
+		}
+	}
 }

@@ -33,7 +33,7 @@ func (r *Registry) storedQuery(ctx context.Context, req *soap.Request, multiPati
 		raw = req.Envelope[from:x.EndOffset()]
 		return err
 	})
-	es, err := r.cfg.Schema.Judge(req.Envelope, doubt, err, xds.CodeRegistryError)
+	es, err := r.cfg.Schema.Judge(req.Envelope, doubt || r.cfg.ValidateAll, err, xds.CodeRegistryError)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func (r *Registry) ITI42(ctx context.Context, req *soap.Request) (*soap.Response
 		sub, doubt, err = ebxml.DecodeSubmitObjects(x, xds.CodeRegistryMetadataError, lenient)
 		return err
 	})
-	invalid, err := r.cfg.Schema.Judge(req.Envelope, doubt, err, xds.CodeRegistryMetadataError)
+	invalid, err := r.cfg.Schema.Judge(req.Envelope, doubt || r.cfg.ValidateAll, err, xds.CodeRegistryMetadataError)
 	if err != nil {
 		return nil, err
 	}

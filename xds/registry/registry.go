@@ -27,6 +27,7 @@ type Config struct {
 	MaxReferences int
 	Home          string       // homeCommunityId, urn:oid: form; empty when this registry belongs to no community
 	Schema        ebxml.Schema // judges the message bodies that the decoder cannot vouch for
+	ValidateAll   bool         // ask the schema about every message
 	Clock         func() time.Time
 	NewID         func() xds.ObjectID // a fresh urn:uuid:
 	Log           *slog.Logger

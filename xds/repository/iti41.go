@@ -22,7 +22,7 @@ func (r *Repository) ITI41(ctx context.Context, req *soap.Request) (*soap.Respon
 		in, doubt, err = ebxml.DecodeProvideAndRegister(x, xds.CodeRepositoryMetadataError, lenient)
 		return err
 	})
-	invalid, err := r.cfg.Schema.Judge(req.Envelope, doubt, err, xds.CodeRepositoryMetadataError)
+	invalid, err := r.cfg.Schema.Judge(req.Envelope, doubt || r.cfg.ValidateAll, err, xds.CodeRepositoryMetadataError)
 	if err != nil {
 		return nil, err
 	}

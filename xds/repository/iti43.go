@@ -23,7 +23,7 @@ func (r *Repository) ITI43(ctx context.Context, req *soap.Request) (*soap.Respon
 		reqs, doubt, err = ebxml.DecodeRetrieveDocumentSet(x, lenient)
 		return err
 	})
-	es, err := r.cfg.Schema.Judge(req.Envelope, doubt, err, xds.CodeRepositoryError)
+	es, err := r.cfg.Schema.Judge(req.Envelope, doubt || r.cfg.ValidateAll, err, xds.CodeRepositoryError)
 	if err != nil {
 		return nil, err
 	}

@@ -18,18 +18,19 @@ import (
 
 // Config is what a repository needs.
 type Config struct {
-	UniqueID  xds.OID // repositoryUniqueId
-	Blobs     Blobs
-	Index     Index
-	Registrar Registrar
-	Domain    func() *xds.Domain
-	Audit     atna.Recorder
-	Events    *atna.Reporter
-	Home      string       // homeCommunityId, urn:oid: form; may be empty
-	Schema    ebxml.Schema // judges the message bodies that the decoder cannot vouch for
-	Clock     func() time.Time
-	NewID     func() xds.ObjectID // a fresh urn:uuid:
-	Log       *slog.Logger
+	UniqueID    xds.OID // repositoryUniqueId
+	Blobs       Blobs
+	Index       Index
+	Registrar   Registrar
+	Domain      func() *xds.Domain
+	Audit       atna.Recorder
+	Events      *atna.Reporter
+	Home        string       // homeCommunityId, urn:oid: form; may be empty
+	Schema      ebxml.Schema // judges the message bodies that the decoder cannot vouch for
+	ValidateAll bool         // ask the schema about every message
+	Clock       func() time.Time
+	NewID       func() xds.ObjectID // a fresh urn:uuid:
+	Log         *slog.Logger
 }
 
 // Repository is the actor. Its methods may be called at the same time from many goroutines.
@@ -55,10 +56,10 @@ func (r *Repository) failed(ctx context.Context, c auth.Caller, err error) xds.E
 		return es
 	}
 	ref := string(r.cfg.NewID())
+	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "repository failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
 	if errors.Is(err, xds.ErrInDoubt) {
 		return xds.Errors{{Code: xds.CodeRegistryNotAvailable, Context: "the registry did not answer; ask it for the submission before sending again; reference " + ref}}
 	}
-	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "repository failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
 	code := xds.CodeRepositoryError
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

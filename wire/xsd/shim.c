@@ -1,0 +1,106 @@
+#include "shim.h"
+#include <stdio.h>
+
+/* The files that the compilation on this thread may read; empty at any other time, and then nothing is loaded. */
+static __thread memfile *files;
+static __thread int file_count;
+
+static xmlParserInputPtr load(const char *url, const char *id, xmlParserCtxtPtr ctxt) {
+	for (int i = 0; i < file_count; i++) {
+		if (url == NULL || strcmp(url, files[i].name) != 0) continue;
+		xmlParserInputBufferPtr b = xmlParserInputBufferCreateMem(files[i].data, files[i].size, XML_CHAR_ENCODING_NONE);
+		if (b == NULL) return NULL;
+		xmlParserInputPtr in = xmlNewIOInputStream(ctxt, b, XML_CHAR_ENCODING_NONE);
+		if (in == NULL) { xmlFreeParserInputBuffer(b); return NULL; }
+		in->filename = (char *)xmlStrdup((const xmlChar *)url);
+		return in;
+	}
+	return NULL;
+}
+
+#if LIBXML_VERSION >= 21200
+static void collect(void *user, const xmlError *e) {
+#else
+static void collect(void *user, xmlErrorPtr e) {
+#endif
+	findings *out = user;
+	if (out->n >= MAX_FINDINGS) return;
+	finding *f = &out->f[out->n++];
+	f->line = e->line;
+	snprintf(f->message, MAX_MESSAGE, "%s", e->message ? e->message : "");
+}
+
+void pas_install(void) {
+	xmlInitParser();
+	xmlSetExternalEntityLoader(load);
+}
+
+xmlSchemaPtr pas_compile(const char *url, memfile *fs, int n, findings *out) {
+	xmlSchemaParserCtxtPtr c = xmlSchemaNewParserCtxt(url);
+	if (c == NULL) return NULL;
+	files = fs;
+	file_count = n;
+	xmlSchemaSetParserStructuredErrors(c, collect, out);
+	xmlSchemaPtr s = xmlSchemaParse(c);
+	files = NULL;
+	file_count = 0;
+	xmlSchemaFreeParserCtxt(c);
+	return s;
+}
+
+static xmlNodePtr first_element(xmlNodePtr n) {
+	while (n != NULL && n->type != XML_ELEMENT_NODE) n = n->next;
+	return n;
+}
+
+/* Removes xop:Include elements: what stands for the bytes of a part is no content of base64Binary. */
+static void drop_includes(xmlNodePtr top) {
+	for (xmlNodePtr n = top; n != NULL;) {
+		xmlNodePtr next;
+		int gone = n != top && n->type == XML_ELEMENT_NODE && n->ns != NULL && strcmp((const char *)n->name, "Include") == 0 &&
+			strcmp((const char *)n->ns->href, "http://www.w3.org/2004/08/xop/include") == 0;
+		if (!gone && n->type == XML_ELEMENT_NODE && n->children != NULL) {
+			n = n->children;
+			continue;
+		}
+		xmlNodePtr at = n;
+		while (at != top && at->next == NULL) at = at->parent;
+		next = at == top ? NULL : at->next;
+		if (gone) {
+			xmlUnlinkNode(n);
+			xmlFreeNode(n);
+		}
+		n = next;
+	}
+}
+
+/* 0 valid, > 0 not valid, -1 internal error, -2 not well-formed, -3 no body. With body set the child of the SOAP body is validated. */
+int pas_validate(xmlSchemaPtr schema, const char *doc, int size, int body, findings *out) {
+	xmlParserCtxtPtr p = xmlNewParserCtxt();
+	if (p == NULL) return -1;
+	xmlDocPtr d = xmlCtxtReadMemory(p, doc, size, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
+	if (d == NULL) {
+		collect(out, &p->lastError);
+		xmlFreeParserCtxt(p);
+		return -2;
+	}
+	xmlFreeParserCtxt(p);
+	int r = -3;
+	xmlNodePtr n = xmlDocGetRootElement(d);
+	if (body && n != NULL) {
+		for (n = first_element(n->children); n != NULL && strcmp((const char *)n->name, "Body") != 0;) n = first_element(n->next);
+		if (n != NULL) n = first_element(n->children);
+	}
+	if (n != NULL) {
+		drop_includes(n);
+		xmlSchemaValidCtxtPtr c = xmlSchemaNewValidCtxt(schema);
+		r = -1;
+		if (c != NULL) {
+			xmlSchemaSetValidStructuredErrors(c, collect, out);
+			r = xmlSchemaValidateOneElement(c, n);
+			xmlSchemaFreeValidCtxt(c);
+		}
+	}
+	xmlFreeDoc(d);
+	return r;
+}

@@ -1,0 +1,122 @@
+// Package xsd validates XML against schemas through libxml2. Schemas are compiled from memory; nothing else is ever loaded, neither from
+// disk nor from the network, and entities are not resolved. It knows no message type.
+//
+// It goes to libxml2 by its own shim: the validation of github.com/lestrrat-go/libxml2 overruns a buffer on error texts beyond 1 KB and has
+// no line numbers.
+package xsd
+
+/*
+#cgo pkg-config: libxml-2.0
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// Finding is one thing that a document does against its schema.
+type Finding struct {
+	Line    int    // from 1
+	Message string // at most 200 bytes; values longer than 120 bytes are cut
+}
+
+// Schema is a compiled schema. It may be used by many goroutines and is freed with its last use.
+type Schema struct{ p C.xmlSchemaPtr }
+
+var install sync.Once
+
+// Compile compiles the schema of that name with what it includes and imports by relative schemaLocation, all from the top of fsys.
+func Compile(fsys fs.FS, name string) (*Schema, error) {
+	install.Do(func() { C.pas_install() })
+	names, err := fs.Glob(fsys, "*.xsd")
+	if err != nil {
+		return nil, fmt.Errorf("xsd: list schemas: %w", err)
+	}
+	files := (*C.memfile)(C.calloc(C.size_t(len(names)+1), C.sizeof_memfile))
+	defer C.free(unsafe.Pointer(files))
+	list := unsafe.Slice(files, len(names))
+	for i, n := range names {
+		b, err := fs.ReadFile(fsys, n)
+		if err != nil {
+			return nil, fmt.Errorf("xsd: read %s: %w", n, err)
+		}
+		list[i] = C.memfile{name: C.CString("mem:///" + n), data: (*C.char)(C.CBytes(b)), size: C.int(len(b))}
+		defer C.free(unsafe.Pointer(list[i].name))
+		defer C.free(unsafe.Pointer(list[i].data))
+	}
+	url := C.CString("mem:///" + name)
+	defer C.free(unsafe.Pointer(url))
+	out := (*C.findings)(C.calloc(1, C.sizeof_findings))
+	defer C.free(unsafe.Pointer(out))
+	p := C.pas_compile(url, files, C.int(len(names)), out)
+	if p == nil {
+		if fs := collected(out); len(fs) > 0 {
+			return nil, fmt.Errorf("xsd: compile %s: line %d: %s", name, fs[0].Line, fs[0].Message)
+		}
+		return nil, fmt.Errorf("xsd: compile %s failed", name)
+	}
+	s := &Schema{p}
+	runtime.AddCleanup(s, func(p C.xmlSchemaPtr) { C.xmlSchemaFree(p) }, p)
+	return s, nil
+}
+
+// Validate checks a whole document. The error tells that it could not be checked; findings, at most 64, that it is not valid or not
+// well-formed.
+func (s *Schema) Validate(doc []byte) ([]Finding, error) { return s.validate(doc, 0) }
+
+// ValidateBody checks the first child of the SOAP body of an envelope. xop:Include elements count as the bytes they stand for.
+func (s *Schema) ValidateBody(envelope []byte) ([]Finding, error) { return s.validate(envelope, 1) }
+
+func (s *Schema) validate(doc []byte, body C.int) ([]Finding, error) {
+	if len(doc) == 0 {
+		return []Finding{{Line: 1, Message: "empty document"}}, nil
+	}
+	if len(doc) > math.MaxInt32 {
+		return nil, errors.New("xsd: document beyond 2 GiB")
+	}
+	out := (*C.findings)(C.malloc(C.sizeof_findings))
+	defer C.free(unsafe.Pointer(out))
+	out.n = 0
+	rc := C.pas_validate(s.p, (*C.char)(unsafe.Pointer(&doc[0])), C.int(len(doc)), body, out)
+	runtime.KeepAlive(s)
+	found := collected(out)
+	switch {
+	case rc == 0:
+		return nil, nil
+	case rc == -3:
+		return []Finding{{Line: 1, Message: "no SOAP body with an element in it"}}, nil
+	case rc == -1:
+		return nil, errors.New("xsd: libxml2 failed")
+	case len(found) == 0:
+		found = []Finding{{Line: 1, Message: "not valid"}}
+	}
+	return found, nil
+}
+
+func collected(out *C.findings) []Finding {
+	fs := make([]Finding, int(out.n))
+	for i := range fs {
+		fs[i] = Finding{Line: int(out.f[i].line), Message: tame(C.GoString(&out.f[i].message[0]))}
+	}
+	return fs
+}
+
+var quoted = regexp.MustCompile(`'[^']{120,}('|$)`)
+
+// tame cuts long values, which libxml2 quotes whole, and the message after them.
+func tame(m string) string {
+	m = quoted.ReplaceAllStringFunc(strings.TrimSpace(m), func(q string) string { return strings.ToValidUTF8(q[:40], "") + "…'" })
+	if len(m) > 200 {
+		m = m[:200]
+	}
+	return strings.ToValidUTF8(m, "")
+}

@@ -1,0 +1,43 @@
+// Package wsdl serves the descriptions of the XDS.b services (ITI TF-2 appendix W) and their schemas, at ?wsdl and ?xsd=NAME.
+package wsdl
+
+import (
+	"embed"
+	"net/http"
+	"strings"
+
+	"github.com/passerelle-sante/passerelle/wire/xmlpull"
+	"github.com/passerelle-sante/passerelle/wire/xsd/schemas"
+)
+
+//go:embed *.wsdl
+var files embed.FS
+
+// Handler serves DocumentRegistry or DocumentRepository, with the address that the request was sent to.
+func Handler(name string) (http.Handler, error) {
+	doc, err := files.ReadFile(name + ".wsdl")
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := doc
+		if file := r.URL.Query().Get("xsd"); file != "" {
+			// fs.FS takes no path that leaves it; all schemas lie at its top.
+			var err error
+			if body, err = schemas.Files.ReadFile(file); err != nil || !strings.HasSuffix(file, ".xsd") {
+				http.NotFound(w, r)
+				return
+			}
+			body = []byte(strings.ReplaceAll(string(body), `schemaLocation="`, `schemaLocation="?xsd=`))
+		} else {
+			scheme := "http://"
+			if r.TLS != nil {
+				scheme = "https://"
+			}
+			address := xmlpull.AppendAttr(nil, scheme+r.Host+r.URL.Path)
+			body = []byte(strings.Replace(string(doc), "http://localhost/", string(address), 1))
+		}
+		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+		_, _ = w.Write(body)
+	}), nil
+}
