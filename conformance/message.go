@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,6 +33,7 @@ type message struct {
 	base64  string   // cid of a part to send in base64
 	omit    string   // cid of a part to leave out
 	repeat  string   // cid of a part to send twice
+	reverse bool     // parts from the last to the first
 	gzip    bool
 	chunked bool
 	bom     bool
@@ -117,6 +119,8 @@ func (m *message) oddity(line, verb, rest string) error {
 		m.omit = rest
 	case "repeat":
 		m.repeat = rest
+	case "reverse":
+		m.reverse = true
 	case "gzip":
 		m.gzip = true
 	case "chunked":
@@ -185,7 +189,11 @@ func (m *message) multipart(root []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "--%s\r\nContent-Type: application/xop+xml; charset=UTF-8; type=\"application/soap+xml\"\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <root@suite>\r\n\r\n", boundary)
 	b.Write(root)
-	for _, p := range m.parts {
+	parts := slices.Clone(m.parts)
+	if m.reverse {
+		slices.Reverse(parts)
+	}
+	for _, p := range parts {
 		times := 1
 		switch p.cid {
 		case m.omit:
