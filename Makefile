@@ -27,3 +27,7 @@ run: deps-system
 bench: deps-system
 	$(GO) build -o bin/ ./cmd/passerelle ./cmd/bench
 	./bin/bench $(BENCH)
+
+conformance: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance
+	./conformance/sut/run.sh

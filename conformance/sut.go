@@ -99,6 +99,32 @@ func (s *SUT) Open() error {
 	return nil
 }
 
+// Wait waits until the system takes connections, for at most limit; 0 does not wait.
+func (s *SUT) Wait(ctx context.Context, limit time.Duration) error {
+	if limit == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	u, err := url.Parse(s.Registry)
+	if err != nil {
+		return err
+	}
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the system takes no connection within %v: %w", limit, err)
+		case <-again.C:
+		}
+	}
+}
+
 // Close ends idle connections.
 func (s *SUT) Close() {
 	if s.client != nil {
