@@ -111,16 +111,21 @@ func (s *story) holdings(ctx context.Context, sub *submission) (string, error) {
 	return strings.Join(out, " "), nil
 }
 
-// feed sends an HL7 v2 message: lines become segments; a first line "charset NAME" encodes it.
+// feed sends an HL7 v2 message: lines become segments. First lines may say latin1 (the encoding), lf (segments end in line feeds) and no-cr (the block
+// lacks its last carriage return).
 func (s *story) feed(ctx context.Context, st Step) error {
 	s.seen = s.r.audit.count()
 	text, err := s.expand(ctx, strings.TrimSpace(st.Body))
 	if err != nil {
 		return err
 	}
-	latin := false
-	if rest, ok := strings.CutPrefix(text, "latin1\n"); ok {
-		text, latin = rest, true
+	odd := map[string]bool{}
+	for {
+		first, rest, _ := strings.Cut(text, "\n")
+		if first != "latin1" && first != "lf" && first != "no-cr" {
+			break
+		}
+		text, odd[first] = rest, true
 	}
 	event := ""
 	if len(st.Args) > 0 {
@@ -130,15 +135,19 @@ func (s *story) feed(ctx context.Context, st Step) error {
 		now := time.Now().UTC().Format("20060102150405")
 		text = "MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^" + event + "|" + strings.TrimPrefix(fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8\nEVN||" + now + "\n" + text
 	}
-	msg := []byte(strings.ReplaceAll(strings.TrimPrefix(text, "="), "\n", "\r") + "\r")
-	if latin {
+	text = strings.TrimPrefix(text, "=") + "\n"
+	if !odd["lf"] {
+		text = strings.ReplaceAll(text, "\n", "\r")
+	}
+	msg := []byte(text)
+	if odd["latin1"] {
 		var out []byte
 		for _, c := range string(msg) {
 			out = append(out, byte(c)) // ISO 8859-1 is the beginning of Unicode
 		}
 		msg = out
 	}
-	s.last, err = s.r.SUT.sendMLLP(ctx, msg)
+	s.last, err = s.r.SUT.sendMLLP(ctx, msg, odd["no-cr"])
 	return err
 }
 

@@ -186,19 +186,21 @@ const (
 	mllpEnd   = 0x1C
 )
 
-// sendMLLP sends one HL7 v2 message on a connection of its own and gives the acknowledgement.
-func (s *SUT) sendMLLP(ctx context.Context, msg []byte) (*answer, error) {
+// dialMLLP opens a connection to the HL7 v2 feed.
+func (s *SUT) dialMLLP(ctx context.Context) (net.Conn, error) {
 	u, err := url.Parse(s.MLLP)
 	if err != nil {
 		return nil, err
 	}
-	d := &net.Dialer{}
-	var conn net.Conn
 	if u.Scheme == "tls" {
-		conn, err = (&tls.Dialer{NetDialer: d, Config: s.tls}).DialContext(ctx, "tcp", u.Host)
-	} else {
-		conn, err = d.DialContext(ctx, "tcp", u.Host)
+		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", u.Host)
 	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+}
+
+// sendMLLP sends one HL7 v2 message on a connection of its own and gives the acknowledgement. An unended block lacks its last carriage return.
+func (s *SUT) sendMLLP(ctx context.Context, msg []byte, unended bool) (*answer, error) {
+	conn, err := s.dialMLLP(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +208,11 @@ func (s *SUT) sendMLLP(ctx context.Context, msg []byte) (*answer, error) {
 	if err := conn.SetDeadline(time.Now().Add(s.Timeout)); err != nil {
 		return nil, err
 	}
-	if _, err := conn.Write(append(append([]byte{mllpStart}, msg...), mllpEnd, '\r')); err != nil {
+	block := append(append([]byte{mllpStart}, msg...), mllpEnd, '\r')
+	if unended {
+		block = block[:len(block)-1]
+	}
+	if _, err := conn.Write(block); err != nil {
 		return nil, err
 	}
 	r := bufio.NewReader(conn)

@@ -197,7 +197,7 @@ func (s *story) announce(ctx context.Context, name string) error {
 		"EVN||" + now,
 		"PID|||" + s.pid(name) + "^^^&" + s.r.SUT.PatientDomain + "&ISO||ESSAI^" + strings.ToUpper(name) + "^^^^^L||19700101|F",
 		"PV1||N", ""}, "\r")
-	a, err := s.r.SUT.sendMLLP(ctx, []byte(msg))
+	a, err := s.r.SUT.sendMLLP(ctx, []byte(msg), false)
 	if err != nil {
 		return fmt.Errorf("announce patient %s: %w", name, err)
 	}

@@ -35,7 +35,9 @@ var quirksOff = []string{"start-without-brackets", "encoded-cid", "root-without-
 func TestSuite(t *testing.T) { replay(t, nil) }
 
 // TestSuiteStrict replays the cases that need another configuration: every quirk off, small answers, extra metadata not kept.
-func TestSuiteStrict(t *testing.T) { replay(t, map[string]string{"quirks": "off", "max_results": "3", "extra_metadata": "drop"}) }
+func TestSuiteStrict(t *testing.T) {
+	replay(t, map[string]string{"quirks": "off", "max_results": "3", "extra_metadata": "drop"})
+}
 
 func replay(t *testing.T, profile map[string]string) {
 	suite, err := conformance.Embedded()
