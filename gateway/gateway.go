@@ -20,6 +20,7 @@ import (
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
+	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/registry"
@@ -139,7 +140,8 @@ func (g *Gateway) buildActors(version string) (err error) {
 			return err
 		}
 	}
-	g.patients, err = manager.New(manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
+	lenient := hl7v2.Lenient{LineEnds: g.cfg.Patients.tolerates(string(hl7v2.QuirkLineEnds)), Charset: g.cfg.Patients.tolerates(string(hl7v2.QuirkCharset))}
+	g.patients, err = manager.New(manager.Config{Lenient: &lenient, Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
 		Clock: time.Now, NewID: newMessageID, Log: g.log})
 	return err
 }

@@ -271,7 +271,7 @@ func TestOneWinner(t *testing.T) {
 
 func TestOperations(t *testing.T) {
 	g, _ := fed(t, "")
-	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n", "/metrics": `passerelle_transaction_seconds_count{outcome="Success",transaction="ITI-41"} 3`} {
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n", "/metrics": "passerelle_transaction_seconds_count{outcome=\"Success\",transaction=\"ITI-41\"} 3"} {
 		resp, err := http.Get("http://" + g.Address("operations") + path)
 		if err != nil {
 			t.Fatal(err)
@@ -280,6 +280,9 @@ func TestOperations(t *testing.T) {
 		resp.Body.Close()
 		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(b), want) {
 			t.Errorf("%s: %d %s %v", path, resp.StatusCode, b, err)
+		}
+		if path == "/metrics" && !strings.Contains(string(b), "passerelle_transaction_seconds_count{outcome=\"Success\",transaction=\"ITI-8\"} 1") {
+			t.Error("the feed is not counted")
 		}
 	}
 }
