@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +51,7 @@ type runCmd struct {
 	Audit      string            `help:"host:port to receive the system's audit records on, syslog over TCP."`
 	Profile    map[string]string `help:"Settings of the system that cases may need: max_results=3;quirks=off."`
 	Wait       time.Duration     `help:"How long to wait for the system to take connections."`
+	Special    bool              `help:"Only the cases that need settings of the system."`
 	Parallel   int               `default:"4" help:"Cases at a time."`
 	JUnit      string            `name:"junit" help:"File to write a JUnit report to."`
 	JSON       string            `name:"json" help:"File to write a JSON report to."`
@@ -63,6 +65,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cases := suite.Match(c.Cases...)
+	if c.Special {
+		cases = slices.DeleteFunc(slices.Clone(cases), func(one *conformance.Case) bool { return len(one.Requires) == 0 })
+	}
 	if len(cases) == 0 {
 		return errors.New("no case has such a name")
 	}
