@@ -22,18 +22,12 @@ func (k *check) wrong(l Line, format string, args ...any) {
 	k.faults = append(k.faults, fmt.Sprintf("line %d: %s %s: ", l.Number, l.Verb, l.Rest)+fmt.Sprintf(format, args...))
 }
 
-// expectations are the words of an expect block. Those that are nil here are gathered by judge.
-var expectations = map[string]func(context.Context, *check, Line){}
-
-func init() {
-	for verb, f := range map[string]func(context.Context, *check, Line){
-		"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
-		"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
-		"audit": expectAudit, "ack": expectAck, "field": expectField, "says": expectSays, "hides": expectHides, "header": expectHeader,
-		"packaging": expectPackaging, "context": expectContext,
-	} {
-		expectations[verb] = f
-	}
+// expectations are the words of an expect block. Those that are nil here are gathered by problems.
+var expectations = map[string]func(context.Context, *check, Line){
+	"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
+	"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
+	"audit": expectAudit, "ack": expectAck, "field": expectField, "says": expectSays, "hides": expectHides, "header": expectHeader,
+	"packaging": expectPackaging, "context": expectContext,
 }
 
 // judge holds the last answer against the expectations of its step.
