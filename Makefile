@@ -44,3 +44,7 @@ peers: deps-system
 	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r conformance/peers/requirements.txt
 	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python $(GO) test ./gateway -run '^TestPeer' -v -count=1
+
+conformance: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance
+	./conformance/sut/run.sh
