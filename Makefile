@@ -6,7 +6,7 @@ export CGO_ENABLED = 1
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/passerelle/peers
 FUZZTIME ?= 30s
 
-.PHONY: all build check test fuzz peers deps-system
+.PHONY: all build check test run bench conformance fuzz peers deps-system
 all: build
 
 deps-system:
@@ -19,10 +19,19 @@ build: deps-system
 check: deps-system
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
 	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
 	$(GO) test -short -shuffle=on ./...
 
 test: deps-system
 	$(GO) test -shuffle=on ./...
+
+run: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle
+	./bin/passerelle demo
+
+bench: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/bench
+	./bin/bench $(BENCH)
 
 # Every fuzz target there is, one after the other.
 fuzz: deps-system

@@ -17,6 +17,7 @@ type Facts struct {
 	RequestorID      string   // wsa:ReplyTo, or facility|application of a v2 message, or the certificate's subject
 	RequestorProcess string   // the peer's process id, when it says so
 	RequestorAddress string   // network address or name, without port
+	RequestorNode    string   // the subject of the node's certificate
 	RequestorName    string   // the person behind the node
 	RequestorRole    string   // that person's role as text
 	Purpose          string   // purpose of use as text
@@ -100,7 +101,7 @@ func (r *Reporter) Event(tx Transaction, side Side, f Facts) *AuditMessage {
 
 // participants puts whoever asked first, then whoever was asked, then the people behind.
 func (r *Reporter) participants(to []ActiveParticipant, w *row, side Side, f *Facts) []ActiveParticipant {
-	peer := ActiveParticipant{UserID: f.RequestorID, AlternativeUserID: f.RequestorProcess, UserIsRequestor: true}
+	peer := ActiveParticipant{UserID: f.RequestorID, AlternativeUserID: f.RequestorProcess, UserName: f.RequestorNode, UserIsRequestor: true}
 	ours := ActiveParticipant{UserID: f.Endpoint, AlternativeUserID: r.ProcessID}
 	peer.NetworkAccessPointTypeCode, peer.NetworkAccessPointID = accessPoint(f.RequestorAddress)
 	if side == Initiator {
@@ -180,7 +181,7 @@ func (w *row) list(to []ParticipantObject, f *Facts) []ParticipantObject {
 		to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "20",
 			ParticipantObjectIDTypeCode: idSubmission, ParticipantObjectID: f.SubmissionSetUniqueID})
 	}
-	if w.objects&aboutQuery != 0 {
+	if w.objects&aboutQuery != 0 && (f.QueryID != "" || f.Query != nil) {
 		to = append(to, w.query(f))
 	}
 	if w.objects&aboutDocuments != 0 {

@@ -6,8 +6,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/passerelle-sante/passerelle/wire/hl7v2"
+	"github.com/passerelle-sante/passerelle/wire/mllp"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
 )
@@ -78,7 +81,8 @@ type RepositoryConfig struct {
 
 // PatientsConfig names the identity domains whose patients are taken; empty takes any.
 type PatientsConfig struct {
-	Domains []string `yaml:"domains"`
+	Domains []string        `yaml:"domains"`
+	Quirks  map[string]bool `yaml:"quirks"` // of HL7 v2 and MLLP
 }
 
 // AuditConfig says where audit records go besides the local store.
@@ -101,6 +105,15 @@ type StoreConfig struct {
 type LogConfig struct {
 	Format string `yaml:"format"` // json or text
 	Level  string `yaml:"level"`  // debug, info, warn, error
+}
+
+// patientQuirks are the tolerated faults of patient identity feeds over MLLP.
+var patientQuirks = []string{string(hl7v2.QuirkLineEnds), string(hl7v2.QuirkCharset), string(mllp.QuirkNoCR)}
+
+// tolerates tells whether a quirk of patient identity feeds is tolerated: yes, unless the configuration says no.
+func (c *PatientsConfig) tolerates(name string) bool {
+	on, said := c.Quirks[name]
+	return on || !said
 }
 
 // defaults are the values of what a file does not say.
@@ -144,6 +157,11 @@ func (c *Config) check(wrong func(key, format string, args ...any)) {
 	for i, d := range c.Patients.Domains {
 		if !xds.ValidOID(d) {
 			wrong(fmt.Sprintf("patients.domains[%d]", i), "%q is not an OID", d)
+		}
+	}
+	for name := range c.Patients.Quirks {
+		if !slices.Contains(patientQuirks, name) {
+			wrong("patients.quirks."+name, "unknown quirk; known here: %s", strings.Join(patientQuirks, ", "))
 		}
 	}
 	if _, err := soap.ParseQuirks(c.SOAP.Quirks); err != nil {

@@ -272,7 +272,7 @@ func (d *doors) mllp(ctx context.Context, name, addr string, secure bool) error 
 	if err != nil {
 		return err
 	}
-	srv := &mllp.Server{Handler: d.g.patients, Log: d.g.log}
+	srv := &mllp.Server{Handler: feeds{d.g}, Log: d.g.log, Strict: !d.g.cfg.Patients.tolerates(string(mllp.QuirkNoCR))}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.wg.Go(func() {
 		if err := srv.Serve(ctx, ln); err != nil && ctx.Err() == nil {
@@ -281,6 +281,21 @@ func (d *doors) mllp(ctx context.Context, name, addr string, secure bool) error 
 	})
 	d.stops = append(d.stops, cancel)
 	return nil
+}
+
+// feeds is the door of ITI-8 with a clock beside it.
+type feeds struct{ g *Gateway }
+
+// ServeMLLP hands a message to the manager and counts how it went.
+func (f feeds) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
+	began := time.Now()
+	ack := f.g.patients.ServeMLLP(ctx, peer, msg)
+	outcome := "Failure"
+	if bytes.Contains(ack, []byte("\rMSA|AA|")) {
+		outcome = "Success"
+	}
+	f.g.metrics.transaction(string(atna.ITI8), outcome, soap.Record{Duration: time.Since(began), BytesIn: int64(len(msg)), BytesOut: int64(len(ack))})
+	return ack
 }
 
 // close lets each door finish what it began, the last opened first.

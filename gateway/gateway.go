@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
+	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/registry"
@@ -32,6 +34,8 @@ type Options struct {
 	Version string
 	// Ready is called once every door is open; it may be nil.
 	Ready func(*Gateway)
+	// SettleEvery is how often a registry elsewhere is asked about submissions in doubt; a minute when 0.
+	SettleEvery time.Duration
 }
 
 // Gateway is a running gateway.
@@ -52,6 +56,8 @@ type Gateway struct {
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
+
+	settleEvery time.Duration
 }
 
 // Address is the address a door listens on: soap, plain_soap, mllp, plain_mllp or operations; empty when it is closed.
@@ -59,7 +65,7 @@ func (g *Gateway) Address(door string) string { return g.addresses[door] }
 
 // Run runs a gateway until ctx ends, and is done when it returns. Everything acknowledged before is on disk then.
 func Run(ctx context.Context, cfg Config, opt Options) (err error) {
-	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}}
+	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}, settleEvery: cmp.Or(opt.SettleEvery, time.Minute)}
 	if g.tls, err = loadTLS(cfg.TLS); err != nil {
 		return err
 	}
@@ -134,7 +140,8 @@ func (g *Gateway) buildActors(version string) (err error) {
 			return err
 		}
 	}
-	g.patients, err = manager.New(manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
+	lenient := hl7v2.Lenient{LineEnds: g.cfg.Patients.tolerates(string(hl7v2.QuirkLineEnds)), Charset: g.cfg.Patients.tolerates(string(hl7v2.QuirkCharset))}
+	g.patients, err = manager.New(manager.Config{Lenient: &lenient, Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
 		Clock: time.Now, NewID: newMessageID, Log: g.log})
 	return err
 }
@@ -181,6 +188,9 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 	for _, d := range staged {
 		registered := false
 		if g.remote != nil {
+			if g.remote.UnderWay(d.UniqueID) {
+				continue
+			}
 			if registered, err = g.remote.Registered(ctx, d.UniqueID); err != nil {
 				g.log.Warn("staged documents wait for the registry", "count", len(staged), "error", err)
 				return nil
@@ -189,6 +199,12 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 		if err := g.db.Documents().Settle(ctx, []xds.StoredDocument{d}, registered); err != nil {
 			return fmt.Errorf("settle staged documents: %w", err)
 		}
+		if !registered {
+			if err := g.blobs.Remove(ctx, d.Blob); err != nil {
+				return fmt.Errorf("destroy a document that was not registered: %w", err)
+			}
+		}
+		g.log.Info("staged document settled", "registered", registered)
 	}
 	return nil
 }
@@ -209,7 +225,7 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 func (g *Gateway) keepSettling(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
+	tick := time.NewTicker(g.settleEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -57,6 +57,9 @@ func Load(file string, environ []string) (Config, error) {
 	c := defaults()
 	l := loader{file: file, lines: map[string]int{}}
 	l.read(text, &c)
+	if len(l.mistakes) == 1 && l.mistakes[0].Key == notYAML {
+		return Config{}, l.mistakes // everything else would look missing
+	}
 	l.environment(environ, &c)
 	c.resolve(filepath.Dir(file))
 	c.check(func(key, format string, args ...any) { l.wrong(key, fmt.Sprintf(format, args...)) })
@@ -66,6 +69,8 @@ func Load(file string, environ []string) (Config, error) {
 	}
 	return c, nil
 }
+
+const notYAML = "YAML"
 
 type loader struct {
 	file     string
@@ -90,7 +95,7 @@ func (l *loader) read(text []byte, c *Config) {
 		if errors.As(err, &y) && y.GetToken() != nil {
 			line = y.GetToken().Position.Line
 		}
-		l.mistakes = append(l.mistakes, Mistake{File: l.file, Line: line, Key: "YAML", Text: "cannot be read: check the indentation and the quotes around this line"})
+		l.mistakes = append(l.mistakes, Mistake{File: l.file, Line: line, Key: notYAML, Text: "cannot be read: check the indentation and the quotes around this line"})
 		return
 	}
 	for _, doc := range f.Docs {

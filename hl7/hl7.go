@@ -61,7 +61,7 @@ func ParseCX(s string) (CX, error) {
 	c.TypeCode, rest = cut(rest, '^')
 	c.AssigningFacility, rest = cut(rest, '^')
 	c.EffectiveDate, rest = cut(rest, '^')
-	c.Rest = rest
+	c.Rest = trimRight(rest, '^')
 	c.AssigningAuthority = ParseHD(aa, '&')
 	if strings.ContainsAny(s, "\r\n\x00") {
 		return CX{}, fmt.Errorf("control character: %w", ErrCX)
@@ -78,7 +78,7 @@ func (c CX) String() string {
 		return ""
 	}
 	if c.CheckDigit == "" && c.CheckDigitScheme == "" && c.TypeCode == "" && c.AssigningFacility == "" && c.EffectiveDate == "" && c.Rest == "" {
-		return c.ID + "^^^" + c.AssigningAuthority.String()
+		return trimRight(c.ID+"^^^"+c.AssigningAuthority.String(), '^')
 	}
 	return trimRight(strings.Join([]string{c.ID, c.CheckDigit, c.CheckDigitScheme, c.AssigningAuthority.String(),
 		c.TypeCode, c.AssigningFacility, c.EffectiveDate, c.Rest}, "^"), '^')

@@ -20,6 +20,11 @@ func ValidOID(s string) bool {
 	return true
 }
 
+// dottedNumbers tells whether s has the look of an OID, whatever its arcs.
+func dottedNumbers(s string) bool {
+	return len(s) >= 3 && len(s) <= 64 && s[0] != '.' && s[len(s)-1] != '.' && strings.Contains(s, ".") && !strings.Contains(s, "..") && allDigits(strings.ReplaceAll(s, ".", ""))
+}
+
 func allDigits(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] < '0' || s[i] > '9' {

@@ -19,13 +19,7 @@ var actions = map[pix.Event]string{pix.Added: "C", pix.Revised: "U", pix.Merged:
 // messages are the audit records of one feed: one, and for an identifier that is given up another that tells its deletion
 // [ITI-8 3.8.5.1] [ITI-44 3.44.5.1]. e is nil when the feed was accepted.
 func (m *Manager) messages(c auth.Caller, f pix.Feed, e *pix.Error) []*atna.AuditMessage {
-	facts := atna.Facts{
-		Time: m.cfg.Clock(), Action: actions[f.Event], Patient: f.Patient.ID, MessageID: f.MessageID,
-		RequestorID: c.ReplyTo, RequestorAddress: c.Address, RequestorName: c.Person, RequestorRole: c.Role, Purpose: c.Purpose, Endpoint: c.Endpoint,
-	}
-	if facts.RequestorID == "" {
-		facts.RequestorID = c.Subject
-	}
+	facts := atna.Facts{Time: m.cfg.Clock(), Action: actions[f.Event], Patient: f.Patient.ID, MessageID: f.MessageID}.By(c)
 	if e != nil {
 		facts.Outcome, facts.OutcomeText = atna.OutcomeMinorFailure, string(e.Code)+" "+e.Error()
 		if e.Code == pix.CodeInternal {

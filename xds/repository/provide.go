@@ -39,7 +39,7 @@ func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub 
 		warnings, err = in.register(c)
 	}
 	if err == nil {
-		return append(in.f.List, warnings...), nil
+		return warnings, nil // the registry judged the same metadata: its warnings are ours
 	}
 	text := "message broken"
 	if !errors.As(err, &broken) {

@@ -56,10 +56,10 @@ func (r *Repository) failed(ctx context.Context, c auth.Caller, err error) xds.E
 		return es
 	}
 	ref := string(r.cfg.NewID())
+	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "repository failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
 	if errors.Is(err, xds.ErrInDoubt) {
 		return xds.Errors{{Code: xds.CodeRegistryNotAvailable, Context: "the registry did not answer; ask it for the submission before sending again; reference " + ref}}
 	}
-	r.cfg.Log.LogAttrs(ctx, slog.LevelError, "repository failed", slog.String("reference", ref), slog.String("node", c.Node), slog.Any("error", err))
 	code := xds.CodeRepositoryError
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

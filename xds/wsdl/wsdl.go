@@ -20,7 +20,7 @@ func Handler(name string) (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := doc
+		var body []byte
 		if file := r.URL.Query().Get("xsd"); file != "" {
 			// fs.FS takes no path that leaves it; all schemas lie at its top.
 			var err error

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/atna"
@@ -86,17 +88,43 @@ type Registrar struct {
 	Audit  atna.Recorder
 	Events *atna.Reporter
 	Clock  func() time.Time
+
+	mu       sync.Mutex
+	underWay map[xds.UniqueID]int // registrations whose answer is awaited
+}
+
+// UnderWay tells whether the answer to a registration of that document is still awaited: it is staged, and not in doubt yet.
+func (r *Registrar) UnderWay(id xds.UniqueID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.underWay[id] > 0
+}
+
+func (r *Registrar) mark(docs []xds.StoredDocument, by int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.underWay == nil {
+		r.underWay = map[xds.UniqueID]int{}
+	}
+	for _, d := range docs {
+		if r.underWay[d.UniqueID] += by; r.underWay[d.UniqueID] == 0 {
+			delete(r.underWay, d.UniqueID)
+		}
+	}
 }
 
 // RegisterDocumentSet stages the documents, sends the submission by ITI-42 and settles them by the answer. When no answer comes the documents
 // stay staged and the error is xds.ErrInDoubt.
 func (r *Registrar) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *xds.Submission, stored []xds.StoredDocument, also ...*atna.AuditMessage) (xds.Errors, error) {
+	r.mark(stored, 1)
+	defer r.mark(stored, -1)
 	if err := r.Index.Stage(ctx, stored); err != nil {
 		return nil, fmt.Errorf("stage documents: %w", err)
 	}
 	warnings, err := outcome(r.Client.Call(ctx, actionRegister, ebxml.AppendSubmitObjects(nil, sub), nil))
 	var refused xds.Errors
 	var fault *soap.Fault
+	var dial *net.OpError
 	ctx = context.WithoutCancel(ctx) // what the registry decided is recorded even when the source has gone
 	switch {
 	case err == nil:
@@ -104,6 +132,9 @@ func (r *Registrar) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub 
 		if fault != nil {
 			err = xds.Errors{{Code: xds.CodeRegistryError, Context: "the registry could not read the submission: " + fault.Reason}}
 		}
+	case errors.As(err, &dial) && dial.Op == "dial":
+		// Nothing was sent, so nothing is in doubt.
+		err = xds.Errors{{Code: xds.CodeRegistryNotAvailable, Context: "the registry cannot be reached; nothing was stored; send again later"}}
 	default:
 		err = fmt.Errorf("%w: %w", xds.ErrInDoubt, err)
 	}
