@@ -2,7 +2,11 @@
 GO ?= go
 export CGO_ENABLED = 1
 
-.PHONY: all build check test run bench conformance deps-system
+# A Python of their own for the peers that tests run against, and how long each fuzz target works.
+PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/passerelle/peers
+FUZZTIME ?= 30s
+
+.PHONY: all build check test run bench conformance fuzz peers deps-system
 all: build
 
 deps-system:
@@ -29,3 +33,19 @@ run: deps-system
 bench: deps-system
 	$(GO) build -o bin/ ./cmd/passerelle ./cmd/bench
 	./bin/bench $(BENCH)
+
+# Every fuzz target there is, one after the other.
+fuzz: deps-system
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's,/[^/]*:[0-9]+:func , ,' | while read dir target; do \
+		echo "$$dir $$target"; \
+		$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; done
+
+# Peers nobody here wrote, from their pinned packages, against a gateway.
+peers: deps-system
+	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r conformance/peers/requirements.txt
+	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python $(GO) test ./gateway -run '^TestPeer' -v -count=1
+
+conformance: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance
+	./conformance/sut/run.sh

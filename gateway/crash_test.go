@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,121 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/passerelle-sante/passerelle/gateway"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
-	"github.com/passerelle-sante/passerelle/wire/mllp"
-	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/xdsclient"
 )
-
-// process is a gateway in a process of its own.
-type process struct {
-	t    *testing.T
-	bin  string
-	dir  string
-	cmd  *exec.Cmd
-	soap string
-	mllp string
-	ops  string
-}
-
-func buildGateway(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "passerelle")
-	out, err := exec.Command("go", "build", "-o", bin, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return bin
-}
-
-func newProcess(t *testing.T, bin string) *process {
-	t.Helper()
-	p := &process{t: t, bin: bin, dir: t.TempDir(), soap: freePort(t), mllp: freePort(t), ops: freePort(t)}
-	config := fmt.Sprintf("listen: {plain_soap: %q, plain_mllp: %q, operations: %q}\nrepository: {unique_id: 1.2.250.1.999.1.2}\nlog: {level: error}\n", p.soap, p.mllp, p.ops)
-	if err := os.WriteFile(filepath.Join(p.dir, "c.yaml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.kill)
-	return p
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-// start runs the gateway and returns when it says that it is ready.
-func (p *process) start() {
-	p.t.Helper()
-	p.cmd = exec.Command(p.bin, "serve", filepath.Join(p.dir, "c.yaml"))
-	var log bytes.Buffer
-	p.cmd.Stderr = &log
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if resp, err := http.Get("http://" + p.ops + "/readyz"); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			p.kill()
-			p.t.Fatalf("the gateway does not start:\n%s", log.String())
-		}
-		time.Sleep(2 * time.Millisecond) // polling another process: there is no event to wait for
-	}
-}
-
-func (p *process) kill() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-		p.cmd = nil
-	}
-}
-
-func (p *process) stop() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Fatalf("stop: %v", err)
-	}
-	p.cmd = nil
-}
-
-func (p *process) repository() *soap.Client {
-	return &soap.Client{Endpoint: "http://" + p.soap + gateway.RepositoryPath}
-}
-func (p *process) registry() *soap.Client {
-	return &soap.Client{Endpoint: "http://" + p.soap + gateway.RegistryPath}
-}
-
-func (p *process) announce(patient int) {
-	p.t.Helper()
-	conn, err := net.Dial("tcp", p.mllp)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	c := mllp.NewClient(conn)
-	defer c.Close()
-	ack, err := c.Send(context.Background(), sample.ADT(patient, time.Now()))
-	if err != nil || !bytes.Contains(ack, []byte("MSA|AA")) {
-		p.t.Fatalf("patient %d: %v %q", patient, err, ack)
-	}
-}
 
 // submission is one that was sent: what must be true of it depends on whether the gateway said yes.
 type submission struct {

@@ -202,7 +202,11 @@ func (g *Gateway) auditFault(ctx context.Context, rec soap.Record) {
 	if !ok {
 		tx = map[string]atna.Transaction{"registry": atna.ITI18, "repository": atna.ITI41}[rec.Service]
 	}
-	f := atna.Facts{Time: time.Now(), Outcome: atna.OutcomeSerious, OutcomeText: "refused: " + rec.Fault, RequestorID: rec.Node}
+	what := rec.Fault
+	if what == "" {
+		what = fmt.Sprintf("HTTP status %d", rec.Status)
+	}
+	f := atna.Facts{Time: time.Now(), Outcome: atna.OutcomeSerious, OutcomeText: "refused: " + what, RequestorID: rec.Node, RequestorAddress: rec.Address}
 	if err := g.db.Audit().Record(context.WithoutCancel(ctx), g.events.Event(tx, atna.Responder, f)); err != nil {
 		g.log.Error("audit record of a fault", "error", err)
 	}

@@ -72,8 +72,11 @@ func ParseCX(s string) (CX, error) {
 	return c, nil
 }
 
-// String prints every component that is present.
+// String prints every component that is present; an identifier that was not given is empty, not bare separators.
 func (c CX) String() string {
+	if c.IsZero() {
+		return ""
+	}
 	if c.CheckDigit == "" && c.CheckDigitScheme == "" && c.TypeCode == "" && c.AssigningFacility == "" && c.EffectiveDate == "" && c.Rest == "" {
 		return trimRight(c.ID+"^^^"+c.AssigningAuthority.String(), '^')
 	}

@@ -28,8 +28,10 @@ var relations = map[AssociationType]relation{
 // Known tells whether t is an association type of the standard.
 func (t AssociationType) Known() bool { _, ok := relations[t]; return ok }
 
-// TargetMayBe tells whether an association of type t may point to an object of kind k.
-func (t AssociationType) TargetMayBe(k Kind) bool { return slices.Contains(relations[t].target, k) }
+// TargetMayBe tells whether an association of type t may point to an object of kind k. Types that belong to metadata update are refused as such.
+func (t AssociationType) TargetMayBe(k Kind) bool {
+	return relations[t].onlyUpdate || slices.Contains(relations[t].target, k)
+}
 
 // Replaces tells whether an association of type t deprecates its target.
 func (t AssociationType) Replaces() bool { return t == RPLC || t == XFRMRPLC }
@@ -121,6 +123,9 @@ func (v *validation) setStatus(a *Association, p Place) {
 
 // membership requires that the set holds every entry and folder it brings, and every folder membership.
 func (v *validation) membership() {
+	if v.s.Set.ID == "" && len(v.s.Faults) > 0 {
+		return // there is no set, which was said
+	}
 	held := make(map[ObjectID]bool, len(v.s.Associations))
 	for _, a := range v.s.Associations {
 		if a.Type == HasMember && a.Source == v.s.Set.ID {

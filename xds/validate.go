@@ -98,6 +98,9 @@ func (v *validation) identities() {
 
 func (v *validation) set() {
 	s, p := &v.s.Set, v.setPlace()
+	if s.ID == "" && len(v.s.Faults) > 0 {
+		return // there is none, which was said
+	}
 	v.uniqueID(p, string(s.UniqueID), true, "ITI TF-3 4.2.3.3.13")
 	v.patientID(p, s.PatientID, "ITI TF-3 4.2.3.3.9")
 	if s.SourceID == "" {

@@ -1,6 +1,7 @@
 package hl7v2
 
 import (
+	"bytes"
 	"strings"
 	"time"
 )
@@ -88,9 +89,27 @@ func Header(b []byte) *Message {
 			break
 		}
 	}
-	if m, err := Parse(line, Lenient{Charset: true}); err == nil {
-		return m
+	for _, l := range [][]byte{line, addressed(line)} {
+		if m, err := Parse(l, Lenient{Charset: true}); err == nil {
+			return m
+		}
 	}
 	d := Standard()
 	return &Message{Delims: d, Segments: []Segment{{ID: "MSH", d: d, fields: []string{"MSH", "|", d.encoding}}}}
+}
+
+// addressed is the part of an MSH that says who sends what, up to its version and without the character set, in ASCII: an answer to a message in an
+// unknown character set names it all the same.
+func addressed(line []byte) []byte {
+	if len(line) < 4 {
+		return nil
+	}
+	fields := bytes.Split(line, line[3:4])
+	out := bytes.Join(fields[:min(len(fields), 12)], line[3:4])
+	for i, c := range out {
+		if c >= 0x80 {
+			out[i] = '?'
+		}
+	}
+	return out
 }

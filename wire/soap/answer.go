@@ -26,12 +26,13 @@ var (
 )
 
 const (
-	maxPooled    = 1 << 20
-	maxCopied    = 32 << 10
-	maxGathered  = 128 << 10
-	minGzip      = 1 << 10
-	envelopeTail = "</env:Body></env:Envelope>"
-	contentType  = "application/soap+xml; charset=UTF-8"
+	maxPooled     = 1 << 20
+	maxCopied     = 32 << 10
+	maxGathered   = 128 << 10
+	minGzip       = 1 << 10
+	envelopeTail  = "</env:Body></env:Envelope>"
+	contentType   = "application/soap+xml; charset=UTF-8"
+	contentType11 = "text/xml; charset=UTF-8"
 )
 
 // answer is the one place that answers: a response, a fault, or a status without an envelope.
@@ -155,6 +156,10 @@ func appendHead(b []byte, action, id, relatesTo, to string) []byte {
 
 // reply answers on the connection.
 func (x *exchange) reply(resp *Response, f *Fault) {
+	if f != nil && f.soap11 {
+		x.replySOAP11(f)
+		return
+	}
 	p := envelopes.Get().(*[]byte)
 	o := x.outgoing((*p)[:0], resp, f, "")
 	defer func() {
@@ -173,6 +178,17 @@ func (x *exchange) reply(resp *Response, f *Fault) {
 	if err != nil && x.rec.Err == nil {
 		x.rec.Err = err
 	}
+}
+
+func (x *exchange) replySOAP11(f *Fault) {
+	b := f.appendSOAP11(nil)
+	x.rec.Status = f.status()
+	h := x.w.Header()
+	h.Set("Content-Type", contentType11)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	x.w.WriteHeader(x.rec.Status)
+	n, _ := x.w.Write(b)
+	x.rec.BytesOut = int64(n)
 }
 
 func writeMTOM(w http.ResponseWriter, o outbound) (int64, error) {

@@ -92,19 +92,31 @@ func (c *Client) reply(resp *http.Response, id string) (*Reply, error) {
 	}
 	if err != nil {
 		r.close()
-		return nil, err
+		return nil, unreadable(err)
 	}
 	return r, r.check(id)
+}
+
+// Decode is that of Message. What is wrong with a reply is no *Fault: that is what a peer says, and it said nothing of the kind.
+func (r *Reply) Decode(f func(*xmlpull.Reader) error) error { return unreadable(r.Message.Decode(f)) }
+
+// unreadable makes a fault that reading a reply gave into an error of the exchange.
+func unreadable(err error) error {
+	var f *Fault
+	if errors.As(err, &f) {
+		return errors.New("the reply cannot be read: " + f.Reason)
+	}
+	return err
 }
 
 // check tells a fault, and whether the reply belongs to the request.
 func (r *Reply) check(id string) error {
 	if r.Body == (xmlpull.Name{Space: EnvelopeNS, Local: "Fault"}) {
 		var f *Fault
-		err := r.Decode(func(x *xmlpull.Reader) (err error) { f, err = readFault(x); return err })
+		err := r.Message.Decode(func(x *xmlpull.Reader) (err error) { f, err = readFault(x); return err })
 		r.close()
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		f.Status = r.Status
 		return f

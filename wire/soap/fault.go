@@ -40,6 +40,8 @@ type Fault struct {
 	Status        int            // of HTTP; 0 means the status of the code
 	Action        string         // wsa:Action of the fault message; empty means the usual one
 	NotUnderstood []xmlpull.Name // header blocks, for MustUnderstand
+
+	soap11 bool // the peer speaks SOAP 1.1 and is told so in its own version
 }
 
 // Error gives "Sender/Subcode: reason".
@@ -68,16 +70,15 @@ func addressingFault(reason, header string, subcodes ...string) *Fault {
 	return f
 }
 
-// status is the HTTP status of a fault. Part 2 of SOAP 1.2 (table 20) would give 500 to VersionMismatch and MustUnderstand; we say 400 for
-// everything the sender can mend, so that a monitor does not count it as our failure.
+// status is the HTTP status of a fault: 400 for Sender, 500 for every other code. [SOAP 1.2 part 2, table 20]
 func (f *Fault) status() int {
 	switch {
 	case f.Status != 0:
 		return f.Status
-	case f.Code == Receiver:
-		return http.StatusInternalServerError
+	case f.Code == Sender:
+		return http.StatusBadRequest
 	}
-	return http.StatusBadRequest
+	return http.StatusInternalServerError
 }
 
 func (f *Fault) action() string {
@@ -120,6 +121,15 @@ func (f *Fault) appendHeaders(b []byte) []byte {
 		b = append(xmlpull.AppendAttr(b, n.Local), `"/>`...)
 	}
 	return b
+}
+
+// appendSOAP11 appends a whole envelope in SOAP 1.1: what a node of that version can read, with the version to use in its header.
+// [SOAP 1.2 part 1, appendix A]
+func (f *Fault) appendSOAP11(b []byte) []byte {
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?><e:Envelope xmlns:e="`+soap11NS+`" xmlns:env="`+EnvelopeNS+`"><e:Header>`...)
+	b = append(f.appendHeaders(b), `</e:Header><e:Body><e:Fault><faultcode>e:`...)
+	b = append(append(b, f.Code...), `</faultcode><faultstring xml:lang="en">`...)
+	return append(xmlpull.AppendText(b, f.Reason), `</faultstring></e:Fault></e:Body></e:Envelope>`...)
 }
 
 // readFault reads the env:Fault whose Start is current.

@@ -22,6 +22,7 @@ type intake struct {
 	cfg   *Config
 }
 
+// counter counts the bytes of the wire. A wire that breaks or breaks its framing is the sender's fault, whoever reads from it.
 type counter struct {
 	r io.Reader
 	n int64
@@ -30,8 +31,13 @@ type counter struct {
 func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		err = errCutShort
+	}
 	return n, err
 }
+
+var errCutShort = senderFault("the message was cut short: its HTTP body ended before its length, or its chunks are malformed")
 
 // newIntake reads body; encoding is its Content-Encoding.
 func newIntake(body io.Reader, encoding string, cfg *Config) (*intake, error) {

@@ -145,7 +145,7 @@ func (m *Message) parse(r *xmlpull.Reader) error {
 	}
 	if !r.Is(EnvelopeNS, "Envelope") {
 		if r.Local() == "Envelope" {
-			return &Fault{Code: VersionMismatch, Reason: "the envelope is not SOAP 1.2"}
+			return &Fault{Code: VersionMismatch, Reason: "the envelope is not SOAP 1.2", soap11: r.Is(soap11NS, "Envelope")}
 		}
 		return senderFault("the root element is not a SOAP envelope")
 	}

@@ -78,7 +78,12 @@ func (x *exchange) finish() {
 	}
 	if done := x.h.s.cfg.Done; done != nil {
 		rec := x.rec
-		rec.Service, rec.Action, rec.Node = x.h.svc.Name, strings.Clone(x.req.Action), x.req.Caller.Node
+		rec.Service, rec.Action, rec.Node, rec.Address = x.h.svc.Name, strings.Clone(x.req.Action), x.req.Caller.Node, x.req.Caller.Address
+		if rec.Action == "" {
+			if mt, err := mtom.ParseMediaType(x.r.Header.Get("Content-Type")); err == nil {
+				rec.Action = mt.Param("action")
+			}
+		}
 		rec.Duration, rec.Quirks, rec.Notes = x.h.s.cfg.Now().Sub(x.began), x.req.QuirksUsed, x.req.notes
 		done(x.r.Context(), rec)
 	}

@@ -97,7 +97,8 @@ type Note struct {
 
 // Record says how one transaction went.
 type Record struct {
-	Service, Action, Node string
+	Service, Action, Node string // an envelope that cannot be read leaves the action of the Content-Type
+	Address               string // of the peer
 	Status                int    // of HTTP
 	Fault                 string // code and subcodes, "Sender/ActionNotSupported"
 	Reference             string // what the peer was told in place of Err

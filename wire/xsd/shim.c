@@ -74,33 +74,19 @@ static void drop_includes(xmlNodePtr top) {
 	}
 }
 
-/* 0 valid, > 0 not valid, -1 internal error, -2 not well-formed, -3 no body. With body set the child of the SOAP body is validated. */
-int pas_validate(xmlSchemaPtr schema, const char *doc, int size, int body, findings *out) {
-	xmlParserCtxtPtr p = xmlNewParserCtxt();
-	if (p == NULL) return -1;
-	xmlDocPtr d = xmlCtxtReadMemory(p, doc, size, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
-	if (d == NULL) {
-		collect(out, &p->lastError);
-		xmlFreeParserCtxt(p);
-		return -2;
-	}
-	xmlFreeParserCtxt(p);
-	int r = -3;
-	xmlNodePtr n = xmlDocGetRootElement(d);
+/* 0 valid, > 0 not valid, -1 internal error, -3 no body. With body set the child of the SOAP body is validated. The document stays the caller's. */
+int pas_validate(xmlSchemaPtr schema, uintptr_t doc, int body, findings *out) {
+	xmlNodePtr n = xmlDocGetRootElement((xmlDocPtr)doc);
 	if (body && n != NULL) {
 		for (n = first_element(n->children); n != NULL && strcmp((const char *)n->name, "Body") != 0;) n = first_element(n->next);
 		if (n != NULL) n = first_element(n->children);
 	}
-	if (n != NULL) {
-		drop_includes(n);
-		xmlSchemaValidCtxtPtr c = xmlSchemaNewValidCtxt(schema);
-		r = -1;
-		if (c != NULL) {
-			xmlSchemaSetValidStructuredErrors(c, collect, out);
-			r = xmlSchemaValidateOneElement(c, n);
-			xmlSchemaFreeValidCtxt(c);
-		}
-	}
-	xmlFreeDoc(d);
+	if (n == NULL) return -3;
+	drop_includes(n);
+	xmlSchemaValidCtxtPtr c = xmlSchemaNewValidCtxt(schema);
+	if (c == NULL) return -1;
+	xmlSchemaSetValidStructuredErrors(c, collect, out);
+	int r = xmlSchemaValidateOneElement(c, n);
+	xmlSchemaFreeValidCtxt(c);
 	return r;
 }

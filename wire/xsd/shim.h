@@ -15,4 +15,4 @@ typedef struct { char *name; char *data; int size; } memfile;
 
 void pas_install(void);
 xmlSchemaPtr pas_compile(const char *url, memfile *files, int n, findings *out);
-int pas_validate(xmlSchemaPtr schema, const char *doc, int size, int body, findings *out);
+int pas_validate(xmlSchemaPtr schema, uintptr_t doc, int body, findings *out);

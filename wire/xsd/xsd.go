@@ -1,8 +1,8 @@
 // Package xsd validates XML against schemas through libxml2. Schemas are compiled from memory; nothing else is ever loaded, neither from
 // disk nor from the network, and entities are not resolved. It knows no message type.
 //
-// It goes to libxml2 by its own shim: the validation of github.com/lestrrat-go/libxml2 overruns a buffer on error texts beyond 1 KB and has
-// no line numbers.
+// Documents are parsed by github.com/lestrrat-go/libxml2 and validated by a shim of our own: that module's validation overruns a buffer on
+// error texts beyond 1 KB and has no line numbers.
 package xsd
 
 /*
@@ -18,9 +18,12 @@ import (
 	"math"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"unsafe"
+
+	"github.com/lestrrat-go/libxml2/parser"
 )
 
 // Finding is one thing that a document does against its schema.
@@ -83,10 +86,15 @@ func (s *Schema) validate(doc []byte, body C.int) ([]Finding, error) {
 	if len(doc) > math.MaxInt32 {
 		return nil, errors.New("xsd: document beyond 2 GiB")
 	}
+	parsed, err := parser.New(parseOptions).Parse(doc)
+	if err != nil {
+		return []Finding{notWellFormed(err)}, nil
+	}
+	defer parsed.Free()
 	out := (*C.findings)(C.malloc(C.sizeof_findings))
 	defer C.free(unsafe.Pointer(out))
 	out.n = 0
-	rc := C.pas_validate(s.p, (*C.char)(unsafe.Pointer(&doc[0])), C.int(len(doc)), body, out)
+	rc := C.pas_validate(s.p, C.uintptr_t(parsed.Pointer()), body, out)
 	runtime.KeepAlive(s)
 	found := collected(out)
 	switch {
@@ -102,6 +110,21 @@ func (s *Schema) validate(doc []byte, body C.int) ([]Finding, error) {
 	return found, nil
 }
 
+// No network, no entity resolved, no DTD loaded; nothing on stderr; line numbers beyond 65535, for which the module has no name.
+const parseOptions = parser.XMLParseNoNet | parser.XMLParseNoError | parser.XMLParseNoWarning | C.XML_PARSE_BIG_LINES
+
+var parseError = regexp.MustCompile(`(?s)line (\d+): parser error : (.*)`)
+
+// notWellFormed reads the line from the text of the module's error, which holds it in no other way.
+func notWellFormed(err error) Finding {
+	m := parseError.FindStringSubmatch(err.Error())
+	if m == nil {
+		return Finding{Line: 1, Message: "not well-formed"}
+	}
+	line, _ := strconv.Atoi(m[1])
+	return Finding{Line: line, Message: tame(m[2])}
+}
+
 func collected(out *C.findings) []Finding {
 	fs := make([]Finding, int(out.n))
 	for i := range fs {
@@ -110,13 +133,18 @@ func collected(out *C.findings) []Finding {
 	return fs
 }
 
-var quoted = regexp.MustCompile(`'[^']{120,}('|$)`)
+var quoted = regexp.MustCompile(`'[^']*('|$)`)
 
 // tame cuts long values, which libxml2 quotes whole, and the message after them.
 func tame(m string) string {
-	m = quoted.ReplaceAllStringFunc(strings.TrimSpace(m), func(q string) string { return strings.ToValidUTF8(q[:40], "") + "…'" })
+	m = quoted.ReplaceAllStringFunc(strings.TrimSpace(m), func(q string) string {
+		if len(q) <= 120 {
+			return q
+		}
+		return strings.ToValidUTF8(q[:40], "") + "…'"
+	})
 	if len(m) > 200 {
-		m = m[:200]
+		m = strings.ToValidUTF8(m[:197], "") + "…"
 	}
 	return strings.ToValidUTF8(m, "")
 }

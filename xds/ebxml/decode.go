@@ -64,6 +64,7 @@ func (m *meaning) slots(p xds.Place, slots []Slot, sink func(name string) (slotS
 		case len(s.Values) == 0:
 		case len(s.Values) > 1 && !to.several:
 			m.f.Metadata(p, s.Values[1], "the slot holds one value", "ITI TF-3 4.2.3.1.4")
+			to.set(s.Values[:1]) // the attribute is there, if ill said
 		default:
 			if why := to.set(s.Values); why != "" {
 				m.f.Metadata(p, s.Values[0], why, clause)

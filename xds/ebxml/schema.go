@@ -1,6 +1,8 @@
 package ebxml
 
 import (
+	"errors"
+
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
 )
@@ -19,6 +21,11 @@ func (s Schema) Judge(envelope []byte, doubt bool, decodeErr error, code xds.Err
 		return nil, decodeErr
 	}
 	findings, err := s(envelope)
+	var request *RequestError
+	if err == nil && len(findings) == 0 && errors.As(decodeErr, &request) {
+		// The schema does not see what stands in place of a document's bytes.
+		findings = []string{request.Error()}
+	}
 	if decodeErr != nil && (err != nil || len(findings) == 0) {
 		return nil, decodeErr
 	}

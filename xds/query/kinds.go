@@ -84,13 +84,13 @@ var kinds = []Kind{
 	{ID: "urn:uuid:51224314-5390-4169-9b91-b1980040715a", Name: "GetSubmissionSets", Clause: "3.18.4.1.2.3.7.9",
 		Params: join(one(uuids("$uuid", true)), common)},
 	{ID: "urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83", Name: "GetSubmissionSetAndContents", Clause: "3.18.4.1.2.3.7.10",
-		Params: join(byID("$XDSSubmissionSet", "EntryUUID", "UniqueId", ""), contentParams, common), OneOf: oneOf("$XDSSubmissionSet", "EntryUUID", "UniqueId", "")},
+		Params: join(byOneID("$XDSSubmissionSet", "EntryUUID", "UniqueId"), contentParams, common), OneOf: oneOf("$XDSSubmissionSet", "EntryUUID", "UniqueId", "")},
 	{ID: "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7", Name: "GetFolderAndContents", Clause: "3.18.4.1.2.3.7.11",
-		Params: join(byID("$XDSFolder", "EntryUUID", "UniqueId", ""), contentParams, associationStatus, common), OneOf: oneOf("$XDSFolder", "EntryUUID", "UniqueId", "")},
+		Params: join(byOneID("$XDSFolder", "EntryUUID", "UniqueId"), contentParams, associationStatus, common), OneOf: oneOf("$XDSFolder", "EntryUUID", "UniqueId", "")},
 	{ID: "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578", Name: "GetFoldersForDocument", Clause: "3.18.4.1.2.3.7.12",
-		Params: join(byID("$XDSDocumentEntry", "EntryUUID", "UniqueId", ""), associationStatus, common), OneOf: oneOf("$XDSDocumentEntry", "EntryUUID", "UniqueId", "")},
+		Params: join(byOneID("$XDSDocumentEntry", "EntryUUID", "UniqueId"), associationStatus, common), OneOf: oneOf("$XDSDocumentEntry", "EntryUUID", "UniqueId", "")},
 	{ID: "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6", Name: "GetRelatedDocuments", Clause: "3.18.4.1.2.3.7.13",
-		Params: join(byID("$XDSDocumentEntry", "EntryUUID", "UniqueId", ""), one(associationTypes), one(entryType), associationStatus, common), OneOf: oneOf("$XDSDocumentEntry", "EntryUUID", "UniqueId", "")},
+		Params: join(byOneID("$XDSDocumentEntry", "EntryUUID", "UniqueId"), one(associationTypes), one(entryType), associationStatus, common), OneOf: oneOf("$XDSDocumentEntry", "EntryUUID", "UniqueId", "")},
 	{ID: "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492", Name: "FindDocumentsByReferenceId", Clause: "3.18.4.1.2.3.7.14",
 		Params: join(one(patient("$XDSDocumentEntryPatientId")), one(referenceIDs), entryParams, statusParams("$XDSDocumentEntryStatus", true, entryStatus), common)},
 
@@ -223,8 +223,16 @@ func uuids(name string, required bool) Param {
 	}}
 }
 
-// byID are the ways to name objects: $XDSFolder + EntryUUID, UniqueId, LogicalID. A Get…AndContents, …ForDocument and …RelatedDocuments
-// names one object.
+// byOneID is byID for the queries that name one object: Get…AndContents, GetFoldersForDocument and GetRelatedDocuments.
+func byOneID(prefix, uuid, unique string) []Param {
+	ps := byID(prefix, uuid, unique, "")
+	for i := range ps {
+		ps[i].Single = true
+	}
+	return ps
+}
+
+// byID are the ways to name objects: $XDSFolder + EntryUUID, UniqueId, LogicalID.
 func byID(prefix, uuid, unique, logical string) []Param {
 	ps := []Param{uuids(prefix+uuid, false),
 		{Name: prefix + unique, set: func(p *parser, l [][]string) string {

@@ -63,7 +63,7 @@ func (in *incoming) Next() (xds.ObjectID, io.Reader, error) {
 		if !in.req.UseQuirk(soap.QuirkInlineDocument) {
 			return "", nil, &soap.Fault{Code: soap.Sender, Reason: "a document is inline; send it as an MTOM part (quirk " + soap.QuirkInlineDocument + " is off)"}
 		}
-		return d.ID, base64.NewDecoder(base64.StdEncoding, strings.NewReader(d.Inline)), nil
+		return d.ID, inline(d.Inline), nil
 	}
 	for {
 		part, err := in.req.Next()
@@ -80,6 +80,26 @@ func (in *incoming) Next() (xds.ObjectID, io.Reader, error) {
 			}
 		}
 	}
+}
+
+// inlined reads a document that stands in the envelope, and says of whom the fault is when it is no base64.
+type inlined struct{ r io.Reader }
+
+// inline takes the lexical forms of xs:base64Binary: white space may stand anywhere in it.
+func inline(text string) io.Reader {
+	if strings.ContainsAny(text, " \t") {
+		text = strings.NewReplacer(" ", "", "\t", "").Replace(text)
+	}
+	return inlined{base64.NewDecoder(base64.StdEncoding, strings.NewReader(text))}
+}
+
+// Read implements io.Reader.
+func (d inlined) Read(b []byte) (int, error) {
+	n, err := d.r.Read(b)
+	if err != nil && err != io.EOF {
+		err = &soap.Fault{Code: soap.Sender, Reason: "an inline document is not base64"}
+	}
+	return n, err
 }
 
 func (in *incoming) missing() error {

@@ -128,7 +128,7 @@ func (r *Registrar) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub 
 	ctx = context.WithoutCancel(ctx) // what the registry decided is recorded even when the source has gone
 	switch {
 	case err == nil:
-	case errors.As(err, &refused), errors.As(err, &fault) && fault.Code == soap.Sender:
+	case errors.As(err, &refused), errors.As(err, &fault) && fault.Code != soap.Receiver:
 		if fault != nil {
 			err = xds.Errors{{Code: xds.CodeRegistryError, Context: "the registry could not read the submission: " + fault.Reason}}
 		}

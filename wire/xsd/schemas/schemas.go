@@ -4,7 +4,7 @@ package schemas
 
 import "embed"
 
-// Files holds rim.xsd, rs.xsd, lcm.xsd, query.xsd, xdsb.xsd and xml.xsd; xdsb.xsd imports all others.
+// Files holds rim.xsd, rs.xsd, lcm.xsd, query.xsd, rmd.xsd, xdsb.xsd and xml.xsd; xdsb.xsd imports all others.
 //
 //go:embed *.xsd
 var Files embed.FS

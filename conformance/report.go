@@ -1,0 +1,148 @@
+package conformance
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Report is a run: the system and how each case went, in the order of their names.
+type Report struct {
+	System  string        `json:"system"`
+	Edition string        `json:"edition"`
+	Began   time.Time     `json:"began"`
+	Took    time.Duration `json:"took_ns"`
+	Results []Result      `json:"results"`
+}
+
+// Edition is the edition of the standard that the requirements cite.
+func Edition() string {
+	text, err := files.ReadFile("requirements/EDITION")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// Counts tells how many cases passed, failed, were skipped, and passed with something left unchecked.
+func (r *Report) Counts() (passed, failed, skipped, unchecked int) {
+	for _, res := range r.Results {
+		switch {
+		case res.Skipped != "":
+			skipped++
+		case len(res.Faults) > 0:
+			failed++
+		default:
+			passed++
+			if len(res.Notes) > 0 {
+				unchecked++
+			}
+		}
+	}
+	return passed, failed, skipped, unchecked
+}
+
+// Text writes the report for people: folder by folder, then every failure with what the case is about.
+func (r *Report) Text(w io.Writer) error {
+	passed, failed, skipped, unchecked := r.Counts()
+	var b strings.Builder
+	fmt.Fprintf(&b, "Conformance of %s, %s\n%s\n\n%d cases: %d passed, %d failed, %d not run. %.1f s.\n\n", r.System, r.Began.UTC().Format(time.RFC3339), r.Edition,
+		len(r.Results), passed, failed, skipped, r.Took.Seconds())
+	if unchecked > 0 {
+		fmt.Fprintf(&b, "AUDIT NOT CHECKED in %d cases: configure where the system sends its audit records (audit: host:port).\n\n", unchecked)
+	}
+	folders, order := map[string][3]int{}, []string{}
+	for _, res := range r.Results {
+		folder, _, _ := strings.Cut(res.Name, "/")
+		n, seen := folders[folder]
+		if !seen {
+			order = append(order, folder)
+		}
+		switch {
+		case res.Skipped != "":
+			n[2]++
+		case len(res.Faults) > 0:
+			n[1]++
+		default:
+			n[0]++
+		}
+		folders[folder] = n
+	}
+	for _, f := range order {
+		fmt.Fprintf(&b, "  %-8s %4d passed %4d failed %4d not run\n", f, folders[f][0], folders[f][1], folders[f][2])
+	}
+	for _, res := range r.Results {
+		if len(res.Faults) > 0 {
+			fmt.Fprintf(&b, "\nFAILED %s (%s)\n%s\n%s\n", res.Name, strings.Join(res.Case.Cites, "; "), indent(res.Case.Note), indent(strings.Join(res.Faults, "\n")))
+		}
+	}
+	for _, res := range r.Results {
+		if res.Skipped != "" {
+			fmt.Fprintf(&b, "\nnot run %s: %s", res.Name, res.Skipped)
+		}
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
+
+// JSON writes the report for programs.
+func (r *Report) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Skipped  int         `xml:"skipped,attr"`
+	Time     string      `xml:"time,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	Time    string        `xml:"time,attr"`
+	Failure *junitMessage `xml:"failure,omitempty"`
+	Skipped *junitMessage `xml:"skipped,omitempty"`
+	Out     string        `xml:"system-out,omitempty"`
+}
+
+type junitMessage struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// JUnit writes the report in the form that build servers read.
+func (r *Report) JUnit(w io.Writer) error {
+	_, failed, skipped, _ := r.Counts()
+	s := junitSuite{Name: r.System, Tests: len(r.Results), Failures: failed, Skipped: skipped, Time: seconds(r.Took)}
+	for _, res := range r.Results {
+		folder, name, _ := strings.Cut(res.Name, "/")
+		c := junitCase{Class: folder, Name: name, Time: seconds(res.Took), Out: strings.Join(res.Notes, "\n")}
+		switch {
+		case res.Skipped != "":
+			c.Skipped = &junitMessage{Message: res.Skipped}
+		case len(res.Faults) > 0:
+			c.Failure = &junitMessage{Message: res.Faults[0], Text: strings.Join(res.Faults, "\n")}
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	return e.Encode(s)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

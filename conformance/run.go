@@ -1,0 +1,101 @@
+package conformance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Runner replays cases of a suite against one system.
+type Runner struct {
+	Suite *Suite
+	SUT   *SUT
+
+	audit *Audit
+	run   int64 // makes the identifiers of this run
+}
+
+// Result is how one case went.
+type Result struct {
+	Case    *Case         `json:"-"`
+	Name    string        `json:"name"`
+	Took    time.Duration `json:"took_ns"`
+	Skipped string        `json:"skipped,omitempty"` // why it could not be run here
+	Faults  []string      `json:"faults,omitempty"`
+	Notes   []string      `json:"not_checked,omitempty"` // what could not be checked
+}
+
+// Passed tells that the case ran and found nothing wrong.
+func (r Result) Passed() bool { return r.Skipped == "" && len(r.Faults) == 0 }
+
+// NewRunner opens what a run needs. audit may be nil: then audit expectations are reported as not checked.
+func NewRunner(suite *Suite, sut *SUT, audit *Audit) (*Runner, error) {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+	r := &Runner{Suite: suite, SUT: sut, audit: audit, run: 100_000_000 + int64(binary.BigEndian.Uint64(b[:])%900_000_000)}
+	return r, sut.Open()
+}
+
+// caseLimit is how long a case may take.
+const caseLimit = 60 * time.Second
+
+// Run replays one case.
+func (r *Runner) Run(ctx context.Context, c *Case) Result {
+	res := Result{Case: c, Name: c.Name}
+	for key, value := range c.Requires {
+		if got := r.SUT.Profile[key]; got != value {
+			res.Skipped = fmt.Sprintf("needs a system with %s=%s, this one has %q", key, value, got)
+			return res
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, caseLimit)
+	defer cancel()
+	began := time.Now()
+	s := newStory(r, c)
+	for _, st := range c.Steps {
+		if err := s.play(ctx, st); err != nil {
+			res.Faults = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err))
+			break
+		}
+		k := s.judge(ctx, st)
+		res.Faults, res.Notes = append(res.Faults, k.faults...), append(res.Notes, k.notes...)
+		if len(k.faults) > 0 {
+			break // what follows builds on what failed
+		}
+	}
+	res.Took = time.Since(began)
+	return res
+}
+
+// RunAll replays cases, several at a time; told is called after each, one at a time, and may be nil.
+func (r *Runner) RunAll(ctx context.Context, cases []*Case, parallel int, told func(Result)) []Result {
+	results := make([]Result, len(cases))
+	work := make(chan int)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for range max(parallel, 1) {
+		wg.Go(func() {
+			for i := range work {
+				results[i] = r.Run(ctx, cases[i])
+				if told != nil {
+					mu.Lock()
+					told(results[i])
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for i := range cases {
+		if ctx.Err() == nil {
+			work <- i
+		} else {
+			results[i] = Result{Case: cases[i], Name: cases[i].Name, Skipped: "interrupted"}
+		}
+	}
+	close(work)
+	wg.Wait()
+	return results
+}

@@ -1,0 +1,230 @@
+package conformance
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// submission is a set of objects being written for ITI-41 or ITI-42.
+type submission struct {
+	s       *story
+	provide bool
+	set     string // name of the submission set
+	objects []*object
+	without []string // entries whose document is left out
+	extra   []string // documents that no entry describes
+	inline  bool     // documents as base64 text
+}
+
+// object is one registry object and the name it has in the case.
+type object struct {
+	kind, name, id string
+	dom            *node
+}
+
+// newSubmission begins with a submission set: the name given, or Set. Its lines call it Set in any case.
+func newSubmission(s *story, provide bool, args []string) (*submission, error) {
+	b := &submission{s: s, provide: provide, set: "Set"}
+	if len(args) > 0 {
+		b.set = args[0]
+	}
+	return b, b.add("SubmissionSet", "set", b.set, s.uuid(b.set), nil)
+}
+
+// called is the name in the case of what a line calls name.
+func (b *submission) called(name string) string {
+	if name == "Set" {
+		return b.set
+	}
+	return name
+}
+
+// add makes an object from its template.
+func (b *submission) add(kind, template, name, id string, more map[string]string) error {
+	text, ok := b.s.r.Suite.templates[template]
+	if !ok {
+		return fmt.Errorf("no template %s", template)
+	}
+	content := b.s.document(name)
+	values := map[string]string{"id": id, "oid": b.s.oid(name), "hash": digest(content), "size": fmt.Sprint(len(content)), "repository": b.s.r.SUT.RepositoryUniqueID}
+	for k, v := range more {
+		values[k] = v
+	}
+	if values["patient"] == "" {
+		cx, err := b.s.value(context.Background(), "patient:a")
+		if err != nil {
+			return err
+		}
+		values["patient"] = cx
+	}
+	var pairs []string
+	for k, v := range values {
+		pairs = append(pairs, "{"+k+"}", escape(v))
+	}
+	text = strings.NewReplacer(pairs...).Replace(text)
+	for strings.Contains(text, "{id:") {
+		before, rest, _ := strings.Cut(text, "{id:")
+		_, after, _ := strings.Cut(rest, "}")
+		text = before + fresh() + after
+	}
+	dom, err := readTemplate(text)
+	if err != nil {
+		return fmt.Errorf("template %s: %w", template, err)
+	}
+	o := &object{kind, name, id, dom}
+	if kind == "DocumentEntry" && b.provide {
+		for _, slot := range []string{"hash", "size", "repositoryUniqueId"} {
+			dom.remove(o.find(slot)[0])
+		}
+	}
+	b.objects = append(b.objects, o)
+	return nil
+}
+
+// line obeys one line of a register or provide step; it tells false for a verb that is about the message, not the submission.
+func (b *submission) line(verb, rest string) (bool, error) {
+	words := strings.Fields(rest)
+	need := map[string]int{"entry": 1, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1}[verb]
+	if len(words) < need {
+		return true, fmt.Errorf("%s wants %d words", verb, need)
+	}
+	switch verb {
+	case "entry":
+		return true, b.brought("DocumentEntry", "entry", words)
+	case "folder":
+		return true, b.brought("Folder", "folder", words)
+	case "link":
+		return true, b.link(words[0], words[1], words[2], options(words[3:]))
+	case "put": // put DOCUMENT into FOLDER
+		name := words[0] + ">" + words[2]
+		if err := b.link("HasMember", words[2], words[0], map[string]string{"as": name}); err != nil || slices.Contains(words, "bare") {
+			return true, err
+		}
+		return true, b.link("HasMember", "Set", name, map[string]string{"status": "Original"})
+	case "refer":
+		return true, b.link("HasMember", "Set", words[0], map[string]string{"status": "Reference"})
+	case "no":
+		b.objects = slices.DeleteFunc(b.objects, func(o *object) bool { return o.name == b.called(words[0]) })
+	case "document":
+		b.s.documents[words[0]] = strings.TrimSpace(strings.TrimPrefix(rest, words[0]))
+	case "without":
+		b.without = append(b.without, words[0])
+	case "extra":
+		b.extra = append(b.extra, words[0])
+	case "inline":
+		b.inline = true
+	case "set", "drop", "twice", "add", "values", "mark", "strip":
+		return true, b.edit(verb, rest)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+func options(words []string) map[string]string {
+	out := map[string]string{}
+	for _, w := range words {
+		k, v, _ := strings.Cut(w, "=")
+		out[k] = v
+	}
+	return out
+}
+
+// brought adds an entry or a folder, and the membership that brings it: entry NAME [id=..] [like=NAME] [patient=..] [loose].
+func (b *submission) brought(kind, template string, words []string) error {
+	name, opt := words[0], options(words[1:])
+	id := b.s.uuid(name)
+	if opt["id"] != "" {
+		id = opt["id"]
+	}
+	more := map[string]string{"patient": opt["patient"]}
+	if like := opt["like"]; like != "" {
+		b.s.documents[name] = b.s.document(like)
+		more["oid"] = b.s.oid(like)
+	}
+	if err := b.add(kind, template, name, id, more); err != nil {
+		return err
+	}
+	if _, loose := opt["loose"]; loose {
+		return nil
+	}
+	return b.link("HasMember", "Set", name, map[string]string{"status": "Original"})
+}
+
+// id is what an association calls an object: =TEXT as it stands, the id in this submission, or the UUID the name had before.
+func (b *submission) id(name string) string {
+	if raw, ok := strings.CutPrefix(name, "="); ok {
+		return raw
+	}
+	name = b.called(name)
+	for _, o := range b.objects {
+		if o.name == name {
+			return o.id
+		}
+	}
+	if strings.HasPrefix(name, "urn:") {
+		return name
+	}
+	return b.s.uuid(name)
+}
+
+func (b *submission) link(kind, source, target string, opt map[string]string) error {
+	name := opt["as"]
+	if name == "" {
+		name = fmt.Sprintf("%s-%s-%s", kind, b.called(source), target)
+	}
+	urn, ok := associationTypes[kind]
+	if !ok {
+		urn = kind
+	}
+	id := b.s.uuid(name)
+	if opt["id"] != "" {
+		id = opt["id"]
+	}
+	more := map[string]string{"type": urn, "source": b.id(source), "target": b.id(target)}
+	if err := b.add("Association", "association", name, id, more); err != nil {
+		return err
+	}
+	if opt["status"] != "" {
+		o := b.objects[len(b.objects)-1]
+		o.dom.Kids = append([]*node{slot("SubmissionSetStatus", opt["status"])}, o.dom.Kids...)
+	}
+	return nil
+}
+
+// body prints the request.
+func (b *submission) body() (string, []part) {
+	var x strings.Builder
+	x.WriteString(`<lcm:SubmitObjectsRequest xmlns:lcm="` + nsLCM + `" xmlns:rim="` + nsRIM + `"><rim:RegistryObjectList>`)
+	for _, o := range b.objects {
+		o.dom.write(&x)
+	}
+	x.WriteString(`</rim:RegistryObjectList></lcm:SubmitObjectsRequest>`)
+	if !b.provide {
+		return x.String(), nil
+	}
+	var parts []part
+	body := `<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb="` + nsXDSB + `">` + x.String()
+	document := func(name, id string) {
+		content := b.s.document(name)
+		if b.inline {
+			body += `<xdsb:Document id="` + escape(id) + `">` + base64.StdEncoding.EncodeToString([]byte(content)) + `</xdsb:Document>`
+			return
+		}
+		cid := name + "@suite"
+		body += `<xdsb:Document id="` + escape(id) + `"><xop:Include xmlns:xop="` + nsXOP + `" href="cid:` + cid + `"/></xdsb:Document>`
+		parts = append(parts, part{cid, "text/xml", []byte(content)})
+	}
+	for _, o := range b.objects {
+		if o.kind == "DocumentEntry" && !slices.Contains(b.without, o.name) {
+			document(o.name, o.id)
+		}
+	}
+	for _, name := range b.extra {
+		document(name, name)
+	}
+	return body + `</xdsb:ProvideAndRegisterDocumentSetRequest>`, parts
+}

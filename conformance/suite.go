@@ -1,0 +1,197 @@
+package conformance
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Suite is a set of cases with the templates of the messages they send.
+type Suite struct {
+	Cases     []*Case
+	templates map[string]string
+}
+
+// Case is one story: steps against a system, each with what to expect of it.
+type Case struct {
+	Name     string            // folder/name, without .txtar
+	Number   int               // of the case in its suite; part of the identifiers it uses
+	Note     string            // what it is about
+	Cites    []string          // clauses
+	Requires map[string]string // settings of the system without which the case says nothing
+	Text     string            // the whole file
+	Steps    []Step
+}
+
+// Step is one message, and what to expect of the answer.
+type Step struct {
+	Line   int
+	Verb   string
+	Args   []string
+	Body   string
+	Expect []Line
+}
+
+// Line is one line of an expect block.
+type Line struct {
+	Number int
+	Verb   string
+	Rest   string
+}
+
+// Embedded is the suite that this package carries.
+func Embedded() (*Suite, error) {
+	sub, err := fs.Sub(files, "suite")
+	if err != nil {
+		return nil, err
+	}
+	return Load(sub)
+}
+
+// Load reads every case below root; a mistake in one is an error that names it.
+func Load(root fs.FS) (*Suite, error) {
+	s := &Suite{templates: map[string]string{}}
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		switch path.Ext(name) {
+		case ".xml":
+			s.templates[strings.TrimSuffix(path.Base(name), ".xml")] = string(text)
+		case ".txtar":
+			c, err := parseCase(strings.TrimSuffix(name, ".txtar"), string(text))
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			s.Cases = append(s.Cases, c)
+		}
+		return nil
+	})
+	slices.SortFunc(s.Cases, func(a, b *Case) int { return strings.Compare(a.Name, b.Name) })
+	for i, c := range s.Cases {
+		c.Number = i + 1
+	}
+	return s, err
+}
+
+// Match gives the cases whose name one of the patterns matches, as path.Match or as a beginning; no pattern matches all.
+func (s *Suite) Match(patterns ...string) []*Case {
+	if len(patterns) == 0 {
+		return s.Cases
+	}
+	var out []*Case
+	for _, c := range s.Cases {
+		if slices.ContainsFunc(patterns, func(p string) bool {
+			ok, _ := path.Match(p, c.Name)
+			return ok || strings.HasPrefix(c.Name, p)
+		}) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// verbs are the words that begin a step.
+var verbs = []string{"register", "provide", "query", "multi", "retrieve", "feed", "feed3", "post", "get", "next-second", "expect"}
+
+func parseCase(name, text string) (*Case, error) {
+	c := &Case{Name: name, Text: text, Requires: map[string]string{}}
+	note, sections := split(text)
+	for _, line := range strings.Split(note, "\n") {
+		if clause, ok := strings.CutPrefix(line, "cites: "); ok {
+			for _, one := range strings.Split(clause, ";") {
+				c.Cites = append(c.Cites, strings.TrimSpace(one))
+			}
+		} else if need, ok := strings.CutPrefix(line, "requires: "); ok {
+			for _, one := range strings.Fields(need) {
+				key, value, _ := strings.Cut(one, "=")
+				c.Requires[key] = value
+			}
+		} else {
+			c.Note += line + "\n"
+		}
+	}
+	c.Note = strings.TrimSpace(c.Note)
+	switch {
+	case c.Note == "":
+		return nil, fmt.Errorf("the case has no note")
+	case len(c.Cites) == 0:
+		return nil, fmt.Errorf("the case cites nothing")
+	}
+	for _, sec := range sections {
+		words := strings.Fields(sec.title)
+		if len(words) == 0 || !slices.Contains(verbs, words[0]) {
+			return nil, fmt.Errorf("line %d: %q is no step; known: %s", sec.line, sec.title, strings.Join(verbs, ", "))
+		}
+		if words[0] != "expect" {
+			c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body})
+			continue
+		}
+		if len(c.Steps) == 0 {
+			return nil, fmt.Errorf("line %d: expect comes before any step", sec.line)
+		}
+		lines, err := expectLines(sec)
+		if err != nil {
+			return nil, err
+		}
+		last := &c.Steps[len(c.Steps)-1]
+		last.Expect = append(last.Expect, lines...)
+	}
+	if len(c.Steps) == 0 {
+		return nil, fmt.Errorf("the case has no step")
+	}
+	return c, nil
+}
+
+func expectLines(sec section) ([]Line, error) {
+	var out []Line
+	for i, line := range strings.Split(sec.body, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		if _, ok := expectations[verb]; !ok {
+			return nil, fmt.Errorf("line %d: %q cannot be expected", sec.line+1+i, verb)
+		}
+		out = append(out, Line{sec.line + 1 + i, verb, strings.TrimSpace(rest)})
+	}
+	return out, nil
+}
+
+// section is one file of a txtar archive.
+type section struct {
+	title string
+	line  int
+	body  string
+}
+
+// split reads the txtar form: a comment, then files that begin with -- NAME --.
+func split(text string) (comment string, out []section) {
+	var b strings.Builder
+	end := func() {
+		if len(out) == 0 {
+			comment = b.String()
+		} else {
+			out[len(out)-1].body = b.String()
+		}
+		b.Reset()
+	}
+	for i, line := range strings.Split(text, "\n") {
+		title, ok := strings.CutPrefix(line, "-- ")
+		if title, marked := strings.CutSuffix(title, " --"); ok && marked {
+			end()
+			out = append(out, section{title: strings.TrimSpace(title), line: i + 1})
+			continue
+		}
+		b.WriteString(line + "\n")
+	}
+	end()
+	return comment, out
+}

@@ -1,0 +1,234 @@
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// SUT is the system under test: where it listens and what is known of its configuration.
+type SUT struct {
+	Name               string            `yaml:"name"`
+	Registry           string            `yaml:"registry"`   // URL
+	Repository         string            `yaml:"repository"` // URL
+	Patients           string            `yaml:"patients"`   // URL
+	MLLP               string            `yaml:"mllp"`       // tcp://host:port or tls://host:port
+	RepositoryUniqueID string            `yaml:"repository_unique_id"`
+	HomeCommunityID    string            `yaml:"home_community_id"`
+	PatientDomain      string            `yaml:"patient_domain"` // OID of the assigning authority that test patients get
+	Places             bool              `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
+	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
+	Profile            map[string]string `yaml:"profile"`        // settings that cases may require
+	TLS                TLSFiles          `yaml:"tls"`
+	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
+
+	tls    *tls.Config
+	client *http.Client
+}
+
+// TLSFiles are PEM files: the authority of the system's certificate, and our own certificate and key.
+type TLSFiles struct {
+	CA          string `yaml:"ca"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// LoadSUT reads a description; its file names are relative to it.
+func LoadSUT(file string) (*SUT, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s := &SUT{}
+	if err := yaml.UnmarshalWithOptions(text, s, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(file), *p)
+		}
+	}
+	return s, nil
+}
+
+// Open checks the description and reads the certificates.
+func (s *SUT) Open() error {
+	for name, v := range map[string]string{"registry": s.Registry, "repository": s.Repository, "mllp": s.MLLP,
+		"repository_unique_id": s.RepositoryUniqueID, "patient_domain": s.PatientDomain} {
+		if v == "" {
+			return fmt.Errorf("the system under test has no %s", name)
+		}
+	}
+	if s.Timeout == 0 {
+		s.Timeout = 30 * time.Second
+	}
+	s.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.TLS.CA != "" {
+		pem, err := os.ReadFile(s.TLS.CA)
+		if err != nil {
+			return err
+		}
+		s.tls.RootCAs = x509.NewCertPool()
+		if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("%s holds no certificate", s.TLS.CA)
+		}
+	}
+	if s.TLS.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(s.TLS.Certificate, s.TLS.Key)
+		if err != nil {
+			return err
+		}
+		s.tls.Certificates = []tls.Certificate{pair}
+	}
+	s.client = &http.Client{Timeout: s.Timeout, Transport: &http.Transport{TLSClientConfig: s.tls, DisableCompression: true, MaxIdleConnsPerHost: 16},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return nil
+}
+
+// Wait waits until the system takes connections, for at most limit; 0 does not wait.
+func (s *SUT) Wait(ctx context.Context, limit time.Duration) error {
+	if limit == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	u, err := url.Parse(s.Registry)
+	if err != nil {
+		return err
+	}
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the system takes no connection within %v: %w", limit, err)
+		case <-again.C:
+		}
+	}
+}
+
+// Close ends idle connections.
+func (s *SUT) Close() {
+	if s.client != nil {
+		s.client.CloseIdleConnections()
+	}
+}
+
+// url is the address of a target: registry, repository or patients.
+func (s *SUT) url(target string) string {
+	switch target {
+	case "registry":
+		return s.Registry
+	case "repository":
+		return s.Repository
+	case "patients":
+		return s.Patients
+	}
+	return ""
+}
+
+// sendHTTP sends a request as it stands.
+func (s *SUT) sendHTTP(ctx context.Context, method, target string, header http.Header, body []byte, chunked bool) (*answer, error) {
+	address, query, _ := strings.Cut(target, "?")
+	to := s.url(address)
+	if to == "" {
+		return nil, fmt.Errorf("the system under test has no %s", address)
+	}
+	if query != "" {
+		to += "?" + query
+	}
+	var content io.Reader = bytes.NewReader(body)
+	if chunked {
+		content = io.MultiReader(content) // hides the length
+	}
+	req, err := http.NewRequestWithContext(ctx, method, to, content)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	if req.Header.Get("Accept-Encoding") == "" {
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return newAnswer(resp, text)
+}
+
+const (
+	mllpStart = 0x0B
+	mllpEnd   = 0x1C
+)
+
+// dialMLLP opens a connection to the HL7 v2 feed.
+func (s *SUT) dialMLLP(ctx context.Context) (net.Conn, error) {
+	u, err := url.Parse(s.MLLP)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "tls" {
+		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", u.Host)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+}
+
+// sendMLLP sends one HL7 v2 message on a connection of its own and gives the acknowledgement. An unended block lacks its last carriage return.
+func (s *SUT) sendMLLP(ctx context.Context, msg []byte, unended bool) (*answer, error) {
+	conn, err := s.dialMLLP(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(s.Timeout)); err != nil {
+		return nil, err
+	}
+	block := append(append([]byte{mllpStart}, msg...), mllpEnd, '\r')
+	if unended {
+		block = block[:len(block)-1]
+	}
+	if _, err := conn.Write(block); err != nil {
+		return nil, err
+	}
+	r := bufio.NewReader(conn)
+	first, err := r.ReadByte()
+	if err != nil {
+		return nil, fmt.Errorf("read the acknowledgement: %w", err)
+	}
+	if first != mllpStart {
+		return nil, errors.New("the acknowledgement is not an MLLP block")
+	}
+	text, err := r.ReadBytes(mllpEnd)
+	if err != nil {
+		return nil, fmt.Errorf("read the acknowledgement: %w", err)
+	}
+	if last, err := r.ReadByte(); err != nil || last != '\r' {
+		return nil, errors.New("the MLLP block does not end in a carriage return")
+	}
+	return &answer{er7: string(text[:len(text)-1])}, nil
+}

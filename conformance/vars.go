@@ -1,0 +1,208 @@
+package conformance
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// story is one case being replayed: what its variables stand for and what it learnt.
+type story struct {
+	r         *Runner
+	c         *Case
+	uuids     map[string]string
+	oids      map[string]int
+	patients  map[string]int
+	announced map[string]bool
+	captured  map[string]string
+	documents map[string]string // content by entry name
+	audited   map[int]bool      // audit messages that an expectation has taken
+	last      *answer
+	sent      *message
+	before    string // what the registry held of the submission before the step
+	seen      int    // audit messages received before the step
+	started   time.Time
+}
+
+func newStory(r *Runner, c *Case) *story {
+	return &story{r: r, c: c, uuids: map[string]string{}, oids: map[string]int{}, patients: map[string]int{}, announced: map[string]bool{},
+		captured: map[string]string{}, documents: map[string]string{}, audited: map[int]bool{}, started: time.Now().UTC()}
+}
+
+// fresh makes urn:uuid: and a random UUID.
+func fresh() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	s := hex.EncodeToString(b[:])
+	return "urn:uuid:" + s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// uuid is the entryUUID that stands for a name throughout the case.
+func (s *story) uuid(name string) string {
+	if s.uuids[name] == "" {
+		s.uuids[name] = fresh()
+	}
+	return s.uuids[name]
+}
+
+// oid is the unique id that stands for a name throughout the case; all of a case begin alike.
+func (s *story) oid(name string) string {
+	if s.oids[name] == 0 {
+		s.oids[name] = len(s.oids) + 1
+	}
+	return fmt.Sprintf("%s.%d", s.root(), s.oids[name])
+}
+
+func (s *story) root() string { return fmt.Sprintf("1.2.250.1.999.9.%d.%d", s.r.run, s.c.Number) }
+
+// pid is the identifier of a patient of the case, without its authority.
+func (s *story) pid(name string) string {
+	if s.patients[name] == 0 {
+		s.patients[name] = len(s.patients) + 1
+	}
+	return s.family() + fmt.Sprintf("%02d", s.patients[name])
+}
+
+// family is what the identifiers of all patients of the case begin with.
+func (s *story) family() string { return fmt.Sprintf("9%09d%03d", s.r.run, s.c.Number) }
+
+func (s *story) cx(id string) string { return id + "^^^&" + s.r.SUT.PatientDomain + "&ISO" }
+
+// document is the content of the document that an entry of that name describes.
+func (s *story) document(name string) string {
+	if s.documents[name] == "" {
+		s.documents[name] = fmt.Sprintf("<essai>document %s du cas %s, tir %d ; sans valeur médicale</essai>\n", name, s.c.Name, s.r.run)
+	}
+	return s.documents[name]
+}
+
+func digest(content string) string {
+	sum := sha1.Sum([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
+
+// expand puts values in the place of ${kind:name}. Patients that are named are announced first.
+func (s *story) expand(ctx context.Context, text string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !ok {
+			return b.String(), nil
+		}
+		word, after, ok := strings.Cut(rest, "}")
+		if !ok {
+			return "", fmt.Errorf("${%.20s is not closed", rest)
+		}
+		value, err := s.value(ctx, word)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(value)
+		text = after
+	}
+}
+
+func (s *story) value(ctx context.Context, word string) (string, error) {
+	kind, name, named := strings.Cut(word, ":")
+	if !named {
+		return s.plainValue(word)
+	}
+	switch kind {
+	case "uuid":
+		return s.uuid(name), nil
+	case "bareuuid":
+		return strings.TrimPrefix(s.uuid(name), "urn:uuid:"), nil
+	case "oid":
+		return s.oid(name), nil
+	case "hash":
+		return digest(s.document(name)), nil
+	case "size":
+		return fmt.Sprint(len(s.document(name))), nil
+	case "patient", "pid":
+		if err := s.announce(ctx, name); err != nil {
+			return "", err
+		}
+		if kind == "pid" {
+			return s.pid(name), nil
+		}
+		return s.cx(s.pid(name)), nil
+	case "stranger":
+		return s.cx(s.pid(name)), nil
+	case "strangerid":
+		return s.pid(name), nil
+	case "long":
+		var n int
+		if _, err := fmt.Sscan(name, &n); err != nil {
+			return "", err
+		}
+		return strings.Repeat("x", n), nil
+	case "query":
+		return storedQueries[name], nil
+	case "association":
+		return associationTypes[name], nil
+	}
+	return "", fmt.Errorf("${%s} is nothing", word)
+}
+
+func (s *story) plainValue(word string) (string, error) {
+	switch word {
+	case "run":
+		return fmt.Sprint(s.r.run), nil
+	case "root":
+		return s.root(), nil
+	case "repository":
+		return s.r.SUT.RepositoryUniqueID, nil
+	case "home":
+		return s.r.SUT.HomeCommunityID, nil
+	case "domain":
+		return s.r.SUT.PatientDomain, nil
+	case "approved":
+		return "('" + statusApproved + "')", nil
+	case "deprecated":
+		return "('" + statusPrefix + "Deprecated')", nil
+	case "both":
+		return "('" + statusApproved + "','" + statusPrefix + "Deprecated')", nil
+	case "stable":
+		return stableEntry, nil
+	case "ondemand":
+		return onDemandEntry, nil
+	case "today":
+		return s.started.Format("20060102"), nil
+	case "tomorrow":
+		return s.started.AddDate(0, 0, 1).Format("20060102"), nil
+	case "now":
+		return time.Now().UTC().Format("20060102150405"), nil
+	}
+	if v, ok := s.captured[word]; ok {
+		return v, nil
+	}
+	return "", fmt.Errorf("${%s} is nothing and was not captured", word)
+}
+
+// announce feeds a patient of the case through ITI-8, once.
+func (s *story) announce(ctx context.Context, name string) error {
+	if s.announced[name] {
+		return nil
+	}
+	s.announced[name] = true
+	now := time.Now().UTC().Format("20060102150405")
+	msg := strings.Join([]string{
+		"MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^A04^ADT_A01|" + strings.TrimPrefix(fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8",
+		"EVN||" + now,
+		"PID|||" + s.pid(name) + "^^^&" + s.r.SUT.PatientDomain + "&ISO||ESSAI^" + strings.ToUpper(name) + "^^^^^L||19700101|F",
+		"PV1||N", ""}, "\r")
+	a, err := s.r.SUT.sendMLLP(ctx, []byte(msg), false)
+	if err != nil {
+		return fmt.Errorf("announce patient %s: %w", name, err)
+	}
+	if code := a.ack(); code != "AA" {
+		return fmt.Errorf("announce patient %s: acknowledged with %s", name, code)
+	}
+	return nil
+}
