@@ -254,6 +254,9 @@ func readAll(dir string) error {
 		return err
 	}
 	for _, e := range list {
+		if e.IsDir() {
+			continue
+		}
 		f, err := os.Open(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return err
@@ -314,6 +317,9 @@ func (b *bench) findLatency(ctx context.Context, s scenario) error {
 	ask := func(n int) (f figures, err error) {
 		dir := filepath.Join(b.dir, fmt.Sprintf("entries-%d", n))
 		if err := fill(ctx, dir, n, true); err != nil {
+			return f, err
+		}
+		if err := readAll(filepath.Join(dir, "data", "metadata")); err != nil {
 			return f, err
 		}
 		c, err := b.gateway(dir, s.name)
