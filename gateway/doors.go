@@ -272,7 +272,8 @@ func (d *doors) mllp(ctx context.Context, name, addr string, secure bool) error 
 	if err != nil {
 		return err
 	}
-	srv := &mllp.Server{Handler: feeds{d.g}, Log: d.g.log, Strict: !d.g.cfg.Patients.tolerates(string(mllp.QuirkNoCR))}
+	srv := &mllp.Server{Handler: feeds{d.g}, Log: d.g.log, Strict: !d.g.cfg.Patients.tolerates(string(mllp.QuirkNoCR)),
+		Refused: func(peer mllp.Peer, err error) { d.g.notAuthenticated(peer.Address, err.Error()) }}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.wg.Go(func() {
 		if err := srv.Serve(ctx, ln); err != nil && ctx.Err() == nil {
@@ -317,18 +318,23 @@ func (l serverLog) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	addr, reason, _ := strings.Cut(rest, ": ")
+	l.g.notAuthenticated(addr, reason)
+	return len(line), nil
+}
+
+// notAuthenticated counts and records a peer that failed the TLS handshake (ITI-19).
+func (g *Gateway) notAuthenticated(addr, reason string) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		host = addr
 	}
-	l.g.metrics.handshakeFailures.Inc()
-	l.g.log.Warn("node not authenticated", "address", addr, "reason", reason)
+	g.metrics.handshakeFailures.Inc()
+	g.log.Warn("node not authenticated", "address", addr, "reason", reason)
 	if strings.HasSuffix(reason, "EOF") || strings.Contains(reason, "connection reset") {
-		return len(line), nil // somebody knocked and went: a port check
+		return // somebody knocked and went: a port check
 	}
 	f := atna.Facts{Time: time.Now(), Outcome: atna.OutcomeSerious, OutcomeText: reason, RequestorAddress: host, RequestorID: host}
-	if err := l.g.db.Audit().Record(context.Background(), l.g.events.Event(atna.NodeAuthenticationFailure, atna.Responder, f)); err != nil {
-		l.g.log.Error("audit record of a failed authentication", "error", err)
+	if err := g.db.Audit().Record(context.Background(), g.events.Event(atna.NodeAuthenticationFailure, atna.Responder, f)); err != nil {
+		g.log.Error("audit record of a failed authentication", "error", err)
 	}
-	return len(line), nil
 }

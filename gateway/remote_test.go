@@ -32,11 +32,12 @@ type running struct {
 	stop func()
 }
 
-func run(t *testing.T, more string) *running {
+// doors are more addresses to listen on, as the configuration names them.
+func run(t *testing.T, more string, doors ...string) *running {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "c.yaml")
-	config := "listen: {plain_soap: \"127.0.0.1:0\", plain_mllp: \"127.0.0.1:0\", operations: \"127.0.0.1:0\"}\n" + more
+	config := "listen: {plain_soap: \"127.0.0.1:0\", plain_mllp: \"127.0.0.1:0\", operations: \"127.0.0.1:0\"" + strings.Join(append([]string{""}, doors...), ", ") + "}\n" + more
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
@@ -104,10 +105,7 @@ func TestITI08VersionAndMode(t *testing.T) {
 
 // TestSamples plays other people's messages when the maintainers' copy is there.
 func TestSamples(t *testing.T) {
-	dir := os.Getenv("PASSERELLE_SAMPLES")
-	if dir == "" {
-		t.Skip("PASSERELLE_SAMPLES does not name a folder with hl7v2/*")
-	}
+	dir := oracle.Path(t, "samples/hl7v2")
 	store := &memory{patients: map[string]pix.Patient{}, records: map[string]int{}}
 	m, err := manager.New(manager.Config{Store: store, Recorder: store, Reporter: &atna.Reporter{}, Clock: now})
 	if err != nil {
@@ -118,7 +116,7 @@ func TestSamples(t *testing.T) {
 	want := map[string]string{"ITI-8_A01.hl7": "AA", "ITI-8_A04.hl7": "AA", "ITI-8_A08.hl7": "AA", "ITI-8_A40.hl7": "AA", "PAMFR_admission.er7": "AA", "PAMFR_consent.er7": "AA",
 		"PAMFR_discharge.er7": "AR", "ITI-21_query.hl7": "AR", "ORU_R01_CDA.hl7": "AR"}
 	for name, code := range want {
-		b, err := os.ReadFile(filepath.Join(dir, "hl7v2", name))
+		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/pixv3"
 	"github.com/passerelle-sante/passerelle/wire/hl7v3"
@@ -143,16 +144,13 @@ func TestAnswer(t *testing.T) {
 }
 
 func TestSamples(t *testing.T) {
-	dir := os.Getenv("PASSERELLE_SAMPLES")
-	if dir == "" {
-		t.Skip("PASSERELLE_SAMPLES does not name a folder with hl7v3/ITI-44_*.xml")
-	}
+	dir := oracle.Path(t, "samples/hl7v3")
 	want := map[string]struct{ id, prior, name string }{
 		"A01": {"306563", "", "Bob^Barker^R.^^^^L"}, "A04": {"305090", "", "Hiccock^WildBill^^^^^L"},
 		"A08": {"306567", "", "BEST^XML^2^^^^L"}, "A40": {"142025", "704686", "LENNON^JOHN^^^^^L"},
 	}
 	for name, w := range want {
-		b, err := os.ReadFile(filepath.Join(dir, "hl7v3", "ITI-44_"+name+".xml"))
+		b, err := os.ReadFile(filepath.Join(dir, "ITI-44_"+name+".xml"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,6 +34,8 @@ type Server struct {
 	Drain    time.Duration // what handlers at work are given when the server stops; 10 s
 	Strict   bool          // refuse QuirkNoCR
 	Log      *slog.Logger  // nil discards
+	// Refused hears of peers that failed the TLS handshake; may be nil.
+	Refused func(peer Peer, err error)
 }
 
 func or[T comparable](v, otherwise T) T {
@@ -90,6 +92,9 @@ func (s *Server) serve(ctx, work context.Context, c net.Conn) {
 	peer, err := s.peer(ctx, c, block)
 	if err != nil {
 		log.Info("mllp: handshake failed", "peer", peer.Address, "error", err)
+		if s.Refused != nil {
+			s.Refused(peer, err)
+		}
 		return
 	}
 	r := NewReader(c, s.Max, !s.Strict, func(q Quirk) { log.Info("mllp: quirk", "peer", peer.Address, "quirk", q) })

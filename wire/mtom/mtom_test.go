@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/wire/mtom"
 )
 
@@ -186,13 +187,9 @@ func TestParseMediaType(t *testing.T) {
 
 // TestCaptures reads what Axis2 really sent.
 func TestCaptures(t *testing.T) {
-	dir := os.Getenv("PASSERELLE_SHARED")
-	if dir == "" {
-		dir = "../../../shared"
-	}
-	files, _ := filepath.Glob(filepath.Join(dir, "samples/xds/*.http"))
-	if len(files) == 0 {
-		t.Skip("no captures: set PASSERELLE_SHARED to the directory that holds samples/xds")
+	files, err := filepath.Glob(filepath.Join(oracle.Path(t, "samples/xds"), "*.http"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%d captures, 2 are known (%v)", len(files), err)
 	}
 	for _, f := range files {
 		b, err := os.ReadFile(f)

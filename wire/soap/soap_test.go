@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/wire/mtom"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
@@ -524,13 +525,9 @@ func TestReplyMustRelate(t *testing.T) {
 
 // TestCaptures serves what Axis2 really sent.
 func TestCaptures(t *testing.T) {
-	dir := os.Getenv("PASSERELLE_SHARED")
-	if dir == "" {
-		dir = "../../../shared"
-	}
-	files, _ := filepath.Glob(filepath.Join(dir, "samples/xds/*.http"))
-	if len(files) == 0 {
-		t.Skip("no captures: set PASSERELLE_SHARED to the directory that holds samples/xds")
+	files, err := filepath.Glob(filepath.Join(oracle.Path(t, "samples/xds"), "*.http"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%d captures, 2 are known (%v)", len(files), err)
 	}
 	const action = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 	sizes := make(chan string, 1)

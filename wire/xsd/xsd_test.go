@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/wire/xsd"
 	"github.com/passerelle-sante/passerelle/wire/xsd/schemas"
 )
@@ -181,14 +182,7 @@ func bodies(t *testing.T, pattern string) (out []string) {
 
 // TestOfficial compares verdicts with the official schemas, on documents and mutants of them.
 func TestOfficial(t *testing.T) {
-	dir := os.Getenv("PASSERELLE_SHARED")
-	if dir == "" {
-		dir = "../../../shared"
-	}
-	dir = filepath.Join(dir, "standards/xds/schema")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("no official schemas: set PASSERELLE_SHARED to the directory that holds standards/xds/schema")
-	}
+	dir := oracle.Path(t, "standards/xds/schema")
 	official, own := compile(t, os.DirFS(dir), "XDS.b_DocumentRepository.xsd"), compile(t, schemas.Files, schemas.Root)
 	docs := append([]string(nil), valid...)
 	samples, _ := filepath.Glob(filepath.Join(dir, "../../../samples/xds/*.xml"))

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/wire/xsd"
@@ -186,7 +186,7 @@ func TestPartIDs(t *testing.T) {
 
 func TestRealSubmissions(t *testing.T) {
 	for _, name := range []string{"SubmitObjectsRequest_ebrs30.xml", "SubmitObjectsRequest_ebrs30_2.xml"} {
-		b, err := os.ReadFile(shared(t, "samples/xds/"+name))
+		b, err := os.ReadFile(oracle.Path(t, "samples/xds/"+name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,20 +207,6 @@ func TestRealSubmissions(t *testing.T) {
 			}
 		}
 	}
-}
-
-// shared finds a file of the shared folder; without the folder the test is skipped: the project passes its tests without it.
-func shared(t testing.TB, name string) string {
-	t.Helper()
-	dir := os.Getenv("PASSERELLE_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	p := filepath.Join(dir, filepath.FromSlash(name))
-	if _, err := os.Stat(p); err != nil {
-		t.Skipf("the shared oracle %s is not here", name)
-	}
-	return p
 }
 
 // What is decoded prints to what decodes to the same, whatever came in.
