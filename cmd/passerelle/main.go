@@ -67,10 +67,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 }
 
 // tuneMemory trades memory for time, unless the operator did (GOGC, GOMEMLIMIT): most of what a transaction allocates is garbage when it ends, and what
-// lives on is small, so collecting whenever as much was added collects all the time.
+// lives on is small, so collecting whenever as much was added collects all the time; more than this, and refused messages of 1 GB would leave too much behind.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(150)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(1536 << 20)
