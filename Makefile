@@ -2,8 +2,10 @@
 GO ?= go
 export CGO_ENABLED = 1
 
-# A Python of their own for the peers that tests run against, and how long each fuzz target works.
+# Where the peers that tests run against are built (a Python and a Java client of their own), and how long each fuzz target works.
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/passerelle/peers
+CXF = $(PEERS)/cxf
+CXF_JAR = $(shell command -v mvn >/dev/null && command -v javac >/dev/null && echo $(CXF)/peer.jar)
 FUZZTIME ?= 30s
 
 .PHONY: all build check test run bench conformance fuzz peers deps-system
@@ -40,11 +42,15 @@ fuzz: deps-system
 		echo "$$dir $$target"; \
 		$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; done
 
-# Peers nobody here wrote, from their pinned packages, against a gateway.
-peers: deps-system
+# Peers nobody here wrote, from their pinned packages, against a gateway; Apache CXF where there are Maven and a JDK.
+peers: deps-system $(CXF_JAR)
 	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r conformance/peers/requirements.txt
-	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python $(GO) test ./gateway -run '^TestPeer' -v -count=1
+	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python PASSERELLE_PEERS_CXF="$(CXF_JAR)" $(GO) test ./gateway -run '^TestPeer' -v -count=1
+
+# What it needs is fetched the first time only.
+$(CXF)/peer.jar: conformance/peers/cxf/pom.xml conformance/peers/cxf/Peer.java $(wildcard xds/wsdl/*.wsdl wire/xsd/schemas/*.xsd)
+	@mvn -q -B -f conformance/peers/cxf/pom.xml -Dout=$(CXF) package
 
 conformance: deps-system
 	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance

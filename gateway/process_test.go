@@ -30,6 +30,7 @@ type process struct {
 	soap string
 	mllp string
 	ops  string
+	log  bytes.Buffer // what it wrote; to be read when it has stopped
 }
 
 func buildGateway(t *testing.T) string {
@@ -68,8 +69,8 @@ func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.bin, "serve", filepath.Join(p.dir, "c.yaml"))
 	p.cmd.Env = p.env
-	var log bytes.Buffer
-	p.cmd.Stderr = &log
+	p.log.Reset()
+	p.cmd.Stderr = &p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func (p *process) start() {
 		}
 		if time.Now().After(deadline) {
 			p.kill()
-			p.t.Fatalf("the gateway does not start:\n%s", log.String())
+			p.t.Fatalf("the gateway does not start:\n%s", p.log.String())
 		}
 		time.Sleep(2 * time.Millisecond) // polling another process: there is no event to wait for
 	}

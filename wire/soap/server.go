@@ -81,7 +81,7 @@ func (x *exchange) finish() {
 		rec.Service, rec.Action, rec.Node, rec.Address = x.h.svc.Name, strings.Clone(x.req.Action), x.req.Caller.Node, x.req.Caller.Address
 		if rec.Action == "" {
 			if mt, err := mtom.ParseMediaType(x.r.Header.Get("Content-Type")); err == nil {
-				rec.Action = mt.Param("action")
+				rec.Action = strings.Join(slices.Compact(declaredActions(mt)), " ")
 			}
 		}
 		rec.Duration, rec.Quirks, rec.Notes = x.h.s.cfg.Now().Sub(x.began), x.req.QuirksUsed, x.req.notes
@@ -151,6 +151,19 @@ func (s *Server) subject(c *x509.Certificate) string {
 	return text
 }
 
+// declaredActions are what the Content-Type says in its action parameter, and in that of its start-info: with MTOM the examples of ITI have it in the one, the
+// examples of XOP 1.0 (section 1.2) in the other.
+func declaredActions(mt mtom.MediaType) []string {
+	var all []string
+	if action := mt.Param("action"); action != "" {
+		all = append(all, action)
+	}
+	if root, err := mtom.ParseMediaType(mt.Param("start-info")); err == nil && root.Param("action") != "" {
+		all = append(all, root.Param("action"))
+	}
+	return all
+}
+
 // check applies the rules of SOAP and WS-Addressing to the header, and finds the operation.
 func (x *exchange) check(mt mtom.MediaType) error {
 	m := &x.req.Message
@@ -170,11 +183,14 @@ func (x *exchange) check(mt mtom.MediaType) error {
 		return f
 	}
 	x.op = op
-	switch action := mt.Param("action"); {
-	case action == "" && !m.UseQuirk(QuirkMissingActionParameter):
+	declared := declaredActions(mt)
+	if len(declared) == 0 && !m.UseQuirk(QuirkMissingActionParameter) {
 		return senderFault("the Content-Type has no action parameter")
-	case action != "" && action != m.Action:
-		return addressingFault("wsa:Action differs from the action parameter of the Content-Type", "Action", "InvalidAddressingHeader", "ActionMismatch")
+	}
+	for _, action := range declared {
+		if action != m.Action {
+			return addressingFault("wsa:Action differs from the action parameter of the Content-Type", "Action", "InvalidAddressingHeader", "ActionMismatch")
+		}
 	}
 	if err := x.checkMTOM(); err != nil {
 		return err

@@ -266,6 +266,23 @@ func multi(envelope, rootHeader, part string) string {
 
 const multiType = `multipart/related; type="application/xop+xml"; boundary=B; action="urn:mtom"`
 
+// startInfo has the action where the examples of XOP 1.0 have it.
+func startInfo(action string) string {
+	return `multipart/related; type="application/xop+xml"; boundary=B; start-info="application/soap+xml; action=\"` + action + `\""`
+}
+
+// TestActionOfStartInfo refuses another action there, whatever the parameter says.
+func TestActionOfStartInfo(t *testing.T) {
+	body := multi(env(head("urn:mtom"), ask), "Content-ID: <r@x>\r\n", "\r\nA")
+	for _, ct := range []string{startInfo("urn:other"), startInfo("urn:other") + `; action="urn:mtom"`, startInfo("urn:mtom") + `; action="urn:other"`} {
+		w := start(t, soap.Config{}, service(echo))
+		status, _, got := w.send(t, ct, body)
+		if r := <-w.recs; status != 400 || !strings.Contains(got, "ActionMismatch") || r.Action != "urn:mtom" {
+			t.Errorf("%s: %d %+v\n%s", ct, status, r, got)
+		}
+	}
+}
+
 // TestQuirks sends each departure to a tolerant and to a strict server.
 func TestQuirks(t *testing.T) {
 	e := env(head("urn:mtom"), ask)
@@ -277,6 +294,8 @@ func TestQuirks(t *testing.T) {
 		{"bare-lf", multiType, strings.ReplaceAll(multi(e, id, "\r\nA"), "\r", ""), "bare line feeds"},
 		{"base64-part", multiType, multi(e, id, "Content-Transfer-Encoding: base64\r\n\r\nQQ=="), "part in base64"},
 		{"missing-action-parameter", `multipart/related; type="application/xop+xml"; boundary=B`, multi(e, id, "\r\nA"), "no action parameter"},
+		{"", startInfo("urn:mtom"), multi(e, id, "\r\nA"), ""},
+		{"missing-action-parameter", `multipart/related; type="application/xop+xml"; boundary=B; start-info="application/soap+xml"`, multi(e, id, "\r\nA"), "no action parameter"},
 		{"answer-without-mtom", plainType("urn:preferred"), env(head("urn:preferred"), ask), "this action takes MTOM"},
 		{"bom", plainType("urn:either"), "\ufeff" + env(head("urn:either"), ask), "byte order mark is not allowed"},
 	} {

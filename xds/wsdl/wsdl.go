@@ -4,6 +4,7 @@ package wsdl
 import (
 	"embed"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
@@ -28,7 +29,6 @@ func Handler(name string) (http.Handler, error) {
 				http.NotFound(w, r)
 				return
 			}
-			body = []byte(strings.ReplaceAll(string(body), `schemaLocation="`, `schemaLocation="?xsd=`))
 		} else {
 			scheme := "http://"
 			if r.TLS != nil {
@@ -37,6 +37,9 @@ func Handler(name string) (http.Handler, error) {
 			address := xmlpull.AppendAttr(nil, scheme+r.Host+r.URL.Path)
 			body = []byte(strings.Replace(string(doc), "http://localhost/", string(address), 1))
 		}
+		// A bare "?xsd=NAME" would do by RFC 3986, but java.net.URI resolves it as RFC 2396 says: without the last segment of the path.
+		self := xmlpull.AppendAttr(nil, path.Base(r.URL.Path))
+		body = []byte(strings.ReplaceAll(string(body), `schemaLocation="`, `schemaLocation="`+string(self)+"?xsd="))
 		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 		_, _ = w.Write(body)
 	}), nil

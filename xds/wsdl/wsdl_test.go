@@ -18,9 +18,9 @@ func TestHandler(t *testing.T) {
 		for _, c := range []struct {
 			query, want string
 			status      int
-		}{{"wsdl", `location="http://h.test/x"`, 200}, {"xsd=rs.xsd", `schemaLocation="?xsd=rim.xsd"`, 200}, {"xsd=../xsd.go", "", 404}, {"xsd=schemas.go", "", 404}, {"xsd=/etc/passwd", "", 404}} {
+		}{{"wsdl", `location="http://h.test/x/y"`, 200}, {"wsdl", `schemaLocation="y?xsd=xdsb.xsd"`, 200}, {"xsd=rs.xsd", `schemaLocation="y?xsd=rim.xsd"`, 200}, {"xsd=../xsd.go", "", 404}, {"xsd=schemas.go", "", 404}, {"xsd=/etc/passwd", "", 404}} {
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest("GET", "http://h.test/x?"+c.query, nil))
+			h.ServeHTTP(w, httptest.NewRequest("GET", "http://h.test/x/y?"+c.query, nil))
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
 				t.Errorf("%s: %d %s", c.query, w.Code, w.Body)
 			}
