@@ -74,8 +74,8 @@ func ParseCX(s string) (CX, error) {
 
 // String prints every component that is present; an identifier that was not given is empty, not bare separators.
 func (c CX) String() string {
-	if c.IsZero() {
-		return ""
+	if c == (CX{Rest: c.Rest}) {
+		return c.Rest // nothing, or what could not be read and was kept as it came
 	}
 	if c.CheckDigit == "" && c.CheckDigitScheme == "" && c.TypeCode == "" && c.AssigningFacility == "" && c.EffectiveDate == "" && c.Rest == "" {
 		return trimRight(c.ID+"^^^"+c.AssigningAuthority.String(), '^')
