@@ -27,7 +27,6 @@ const (
 	schemeFolderPatientID  = "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a"
 	schemeFolderUniqueID   = "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a"
 	schemeAssociationDoc   = "urn:uuid:abd807a3-4432-4053-87b4-fd82c643d1f3"
-	schemeLimitedEntry     = "urn:uuid:ab9b591b-83ab-4d03-8f5d-f93b1fb92e85"
 	slotReferenceIDs       = "urn:ihe:iti:xds:2013:referenceIdList"
 	typeOfClassification   = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Classification"
 	typeOfIdentifier       = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:ExternalIdentifier"

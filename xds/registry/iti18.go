@@ -3,9 +3,12 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -92,4 +95,69 @@ func (r *Registry) found(req *soap.Request, q *query.Query, objects []xds.Object
 	}
 	// 8 KB is a generous entry: the buffer need not grow.
 	return &soap.Response{Body: ebxml.AppendQueryResponse(req.Scratch(1024+8192*len(objects)), es, objects, nil, "")}
+}
+
+// StoredQuery finds what q wants [ITI-18 3.18.4.1.3]. raw is the query as the consumer sent it, for the audit record, which is durable
+// before the answer is given. The objects come in the order they were registered; errors are xds.Errors.
+func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Query, raw []byte) ([]xds.Object, error) {
+	s := search{q: q, limit: r.cfg.MaxResults, seen: make(map[xds.ObjectID]bool, 32), found: make([]xds.Object, 0, 32)}
+	if q.ReturnType == query.ObjectRef {
+		s.limit = r.cfg.MaxReferences
+	}
+	err := r.wrongHome(q)
+	if err == nil {
+		err = r.cfg.Store.View(ctx, func(tx Tx) error {
+			s.tx = tx
+			if err := s.run(); err != nil {
+				return err
+			}
+			return s.singlePatient()
+		})
+	}
+	var es xds.Errors
+	if err != nil {
+		es = r.failed(ctx, c, err)
+		s.found = nil
+	}
+	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, es)); err != nil {
+		return nil, r.failed(ctx, c, err)
+	}
+	if es != nil {
+		return nil, es
+	}
+	return s.found, nil
+}
+
+func (r *Registry) wrongHome(q *query.Query) error {
+	if q.Home == "" || r.cfg.Home == "" || q.Home == r.cfg.Home {
+		return nil
+	}
+	return &xds.Error{Code: xds.CodeUnknownCommunity, Location: q.Kind.Name + ".$homeCommunityId",
+		Context: fmt.Sprintf("%q is not this community (ITI TF-2 3.18.4.1.2.3.8)", xds.Clip(q.Home))}
+}
+
+// refuse audits a query that could not be understood, and gives what the consumer hears.
+func (r *Registry) refuse(ctx context.Context, c auth.Caller, multiPatient bool, id string, raw []byte, err error) xds.Errors {
+	es := r.failed(ctx, c, err)
+	q := &query.Query{Kind: &query.Kind{ID: id, MultiPatient: multiPatient}}
+	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, es)); err != nil {
+		return r.failed(ctx, c, err)
+	}
+	return es
+}
+
+// asked is the audit message of a query, answered or refused.
+func (r *Registry) asked(c auth.Caller, q *query.Query, raw []byte, es xds.Errors) *atna.AuditMessage {
+	f := atna.Facts{Time: r.cfg.Clock(), Query: raw, QueryID: q.Kind.ID, QueryHomeCommunityID: r.cfg.Home}.By(c)
+	tx := atna.ITI18
+	if q.Kind.MultiPatient {
+		tx = atna.ITI51
+	}
+	if len(q.Patients) > 0 {
+		f.Patient, f.OtherPatients = q.Patients[0], q.Patients[1:]
+	}
+	if es != nil {
+		f.Outcome, f.OutcomeText = atna.OutcomeMinorFailure, es.Codes()
+	}
+	return r.cfg.Events.Event(tx, atna.Responder, f)
 }

@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -39,4 +41,106 @@ func answer(req *soap.Request, es xds.Errors) *soap.Response {
 	req.Note("outcome", status.Short())
 	req.Note("codes", es.Codes())
 	return &soap.Response{Body: ebxml.AppendRegistryResponse(nil, status, es)}
+}
+
+// RegisterDocumentSet takes a submission whole or not at all [ITI-42 3.42.4.1.3]. stored and also are kept in the same commit: where a
+// repository that shares the store holds the bytes, and what it wants audited. It gives the warnings of an accepted submission, or an
+// xds.Errors with everything found.
+func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *xds.Submission, stored []xds.StoredDocument, also ...*atna.AuditMessage) (xds.Errors, error) {
+	domain := r.cfg.Domain()
+	f := xds.Findings{MetadataError: xds.CodeRegistryMetadataError}
+	sub.Validate(domain, xds.Registering, &f)
+	var err error
+	if f.List.Err() == nil {
+		err = r.cfg.Store.Update(ctx, func(tx UpdateTx) error {
+			return r.register(tx, c, domain, sub, stored, also, &f)
+		})
+	} else {
+		// The submission is refused already; what the registry has to say about it completes the list.
+		err = r.cfg.Store.View(ctx, func(tx Tx) error {
+			if err := newJudge(tx, sub, &f).judge(); err != nil {
+				return err
+			}
+			return f.List.Err()
+		})
+	}
+	if err == nil {
+		return f.List, nil
+	}
+	es := r.failed(ctx, c, err)
+	if auditErr := r.cfg.Audit.Record(ctx, r.registration(c, sub, atna.OutcomeMinorFailure, es.Codes())); auditErr != nil {
+		return nil, r.failed(ctx, c, auditErr)
+	}
+	return nil, es
+}
+
+// register runs alone against the store: judge, then write everything.
+func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub *xds.Submission, stored []xds.StoredDocument, also []*atna.AuditMessage, f *xds.Findings) error {
+	j := newJudge(tx, sub, f)
+	if err := j.judge(); err != nil {
+		return err
+	}
+	if err := f.List.Err(); err != nil {
+		return f.List
+	}
+	r.name(sub, domain)
+	if err := r.write(tx, sub); err != nil {
+		return err
+	}
+	for _, d := range stored {
+		d.Status = xds.Registered
+		if err := tx.Keep(d); err != nil {
+			return err
+		}
+	}
+	for _, m := range also {
+		if err := tx.Record(m); err != nil {
+			return err
+		}
+	}
+	return tx.Record(r.registration(c, sub, atna.OutcomeSuccess, ""))
+}
+
+func (r *Registry) registration(c auth.Caller, sub *xds.Submission, outcome atna.Outcome, text string) *atna.AuditMessage {
+	return r.cfg.Events.Event(atna.ITI42, atna.Responder, atna.Facts{
+		Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text,
+		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID)}.By(c))
+}
+
+// name gives every object its UUID, its status and its first version, and makes the associations say UUIDs [ITI-42 3.42.4.1.3.6].
+func (r *Registry) name(sub *xds.Submission, domain *xds.Domain) {
+	names := make(map[xds.ObjectID]xds.ObjectID, 1+len(sub.Entries)+len(sub.Folders)+len(sub.Associations))
+	first := func(h *xds.Header) {
+		id := h.ID
+		if id.Symbolic() {
+			h.ID = r.cfg.NewID()
+		}
+		names[id] = h.ID
+		h.LogicalID, h.Version, h.Status, h.Home = h.ID, 1, xds.Approved, r.cfg.Home
+		if domain.DropExtraMetadata {
+			h.Extra = nil
+		}
+	}
+	first(&sub.Set.Header)
+	sub.Set.PatientID = xds.NormalPatientID(sub.Set.PatientID)
+	for i := range sub.Entries {
+		first(&sub.Entries[i].Header)
+		sub.Entries[i].PatientID = xds.NormalPatientID(sub.Entries[i].PatientID)
+	}
+	for i := range sub.Folders {
+		first(&sub.Folders[i].Header)
+		sub.Folders[i].PatientID = xds.NormalPatientID(sub.Folders[i].PatientID)
+	}
+	for i := range sub.Associations {
+		first(&sub.Associations[i].Header)
+	}
+	for i := range sub.Associations {
+		a := &sub.Associations[i]
+		if id, ok := names[a.Source]; ok {
+			a.Source = id
+		}
+		if id, ok := names[a.Target]; ok {
+			a.Target = id
+		}
+	}
 }

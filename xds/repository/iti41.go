@@ -2,11 +2,19 @@ package repository
 
 import (
 	"context"
+	"crypto/sha1"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"hash"
 	"io"
+	"strconv"
 	"strings"
+	"sync"
 
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -109,4 +117,233 @@ func (in *incoming) missing() error {
 		}
 	}
 	return io.EOF
+}
+
+// Incoming gives the documents of a submission one after the other, each to be read before the next; io.EOF ends them. Its other errors
+// mean that the message is broken.
+type Incoming interface {
+	Next() (entry xds.ObjectID, content io.Reader, err error)
+}
+
+// ProvideAndRegister stores the documents and registers the submission, all or nothing [ITI-41 3.41.4.1.3]. It gives the warnings of an accepted
+// submission, an xds.Errors with everything found, or the error of a message that could not be read to its end.
+func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub *xds.Submission, docs Incoming) (xds.Errors, error) {
+	in := intake{r: r, ctx: ctx, sub: sub, f: xds.Findings{MetadataError: xds.CodeRepositoryMetadataError}}
+	defer in.abort()
+	sub.Validate(r.cfg.Domain(), xds.Provided, &in.f)
+	err := in.receive(docs)
+	if err == nil {
+		err = in.f.List.Err()
+	}
+	var broken *BrokenMessage
+	var warnings xds.Errors
+	if err == nil {
+		warnings, err = in.register(c)
+	}
+	if err == nil {
+		return warnings, nil // the registry judged the same metadata: its warnings are ours
+	}
+	text := "message broken"
+	if !errors.As(err, &broken) {
+		es := r.failed(ctx, c, err)
+		text, err = es.Codes(), es
+	}
+	if auditErr := r.cfg.Audit.Record(ctx, r.provided(c, sub, atna.OutcomeMinorFailure, text)); auditErr != nil {
+		return nil, r.failed(ctx, c, auditErr)
+	}
+	return nil, err
+}
+
+// BrokenMessage is an error of the message itself, not of what it says: it ends early, its parts are malformed.
+type BrokenMessage struct{ Err error }
+
+// Error and Unwrap pass the cause on.
+func (b *BrokenMessage) Error() string { return b.Err.Error() }
+func (b *BrokenMessage) Unwrap() error { return b.Err }
+
+func (r *Repository) provided(c auth.Caller, sub *xds.Submission, outcome atna.Outcome, text string) *atna.AuditMessage {
+	return r.cfg.Events.Event(atna.ITI41, atna.Responder, atna.Facts{Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text,
+		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID)}.By(c))
+}
+
+// intake is one submission on its way in.
+type intake struct {
+	r      *Repository
+	ctx    context.Context
+	sub    *xds.Submission
+	f      xds.Findings
+	blobs  []arrived
+	stored []xds.StoredDocument
+	kept   bool // the registry took the submission
+}
+
+// arrived is one document whose bytes are here and not yet durable.
+type arrived struct {
+	entry *xds.DocumentEntry
+	blob  Blob // nil when the bytes are not wanted: the submission is refused already
+}
+
+// receive takes the documents in as they flow, hashing them, and completes their entries.
+func (in *intake) receive(docs Incoming) error {
+	got := map[xds.ObjectID]bool{}
+	for {
+		id, content, err := docs.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return &BrokenMessage{err}
+		}
+		i := in.entryIndex(id)
+		switch {
+		case i < 0:
+			in.f.Add(xds.CodeMissingDocumentMetadata, xds.Place{Kind: "Document", ID: id}, "", "no DocumentEntry of the submission has this id", "ITI TF-3 4.2.4.1")
+			content = drained{content}
+		case got[id]:
+			in.f.Metadata(xds.Place{Kind: "Document", ID: id}, "", "two documents are given for one DocumentEntry", "ITI TF-2 3.41.4.1.3")
+			content = drained{content}
+		}
+		got[id] = true
+		if _, drop := content.(drained); drop {
+			if _, err := io.Copy(io.Discard, content); err != nil {
+				return &BrokenMessage{err}
+			}
+			continue
+		}
+		if err := in.document(i, content); err != nil {
+			return err
+		}
+	}
+	for i := range in.sub.Entries {
+		if e := &in.sub.Entries[i]; !got[e.ID] {
+			in.f.Add(xds.CodeMissingDocument, xds.Place{Kind: "DocumentEntry", Index: i + 1, ID: e.ID}, "", "no Document with this id came with the metadata", "ITI TF-3 4.2.4.1")
+		}
+	}
+	return nil
+}
+
+// drained marks a document that is read only to get past it.
+type drained struct{ io.Reader }
+
+func (in *intake) entryIndex(id xds.ObjectID) int {
+	for i := range in.sub.Entries {
+		if in.sub.Entries[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// document copies one document into a blob, unless the submission is refused already: then it is only measured, so that the answer lists every fault.
+func (in *intake) document(i int, content io.Reader) error {
+	e := &in.sub.Entries[i]
+	t := tee{sum: sha1.New()}
+	if in.f.List.Err() == nil {
+		blob, err := in.r.cfg.Blobs.Create(in.ctx, e.Size)
+		if err != nil {
+			return fmt.Errorf("create blob: %w", err)
+		}
+		t.blob = blob
+	}
+	in.blobs = append(in.blobs, arrived{e, t.blob})
+	if _, err := io.Copy(&t, content); err != nil {
+		if t.err != nil {
+			return fmt.Errorf("write blob: %w", t.err)
+		}
+		return &BrokenMessage{err}
+	}
+	sum := hex.EncodeToString(t.sum.Sum(nil))
+	p := xds.Place{Kind: "DocumentEntry", Index: i + 1, ID: e.ID, Attribute: "hash"}
+	if e.Hash != "" && !strings.EqualFold(e.Hash, sum) {
+		in.f.Metadata(p, e.Hash, "the document's SHA-1 is "+sum, "ITI TF-2 3.41.4.1.3")
+	}
+	if p.Attribute = "size"; e.Size >= 0 && e.Size != t.n {
+		in.f.Metadata(p, strconv.FormatInt(e.Size, 10), "the document has "+strconv.FormatInt(t.n, 10)+" bytes", "ITI TF-2 3.41.4.1.3")
+	}
+	e.Hash, e.Size, e.RepositoryUniqueID = sum, t.n, in.r.cfg.UniqueID
+	return nil
+}
+
+// tee feeds the digest and the blob, and remembers a fault of the blob apart from one of the source.
+type tee struct {
+	blob Blob
+	sum  hash.Hash
+	n    int64
+	err  error
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	t.sum.Write(p)
+	t.n += int64(len(p))
+	if t.blob == nil {
+		return len(p), nil
+	}
+	n, err := t.blob.Write(p)
+	t.err = err
+	return n, err
+}
+
+// register makes the bytes durable, then the metadata; what the registry refuses is destroyed again.
+func (in *intake) register(c auth.Caller) (xds.Errors, error) {
+	if err := in.commit(); err != nil {
+		return nil, err
+	}
+	audit := in.r.provided(c, in.sub, atna.OutcomeSuccess, "")
+	warnings, err := in.r.cfg.Registrar.RegisterDocumentSet(in.ctx, c, in.sub, in.stored, audit)
+	in.kept = err == nil || errors.Is(err, xds.ErrInDoubt)
+	return warnings, err
+}
+
+// commit makes every blob durable; several wait for the disk together. A document that is here already, byte for byte, is not kept twice.
+func (in *intake) commit() error {
+	in.stored = make([]xds.StoredDocument, len(in.blobs))
+	errs := make([]error, len(in.blobs))
+	var wg sync.WaitGroup
+	for i := 1; i < len(in.blobs); i++ {
+		wg.Go(func() { in.stored[i], errs[i] = in.commitOne(in.blobs[i]) })
+	}
+	if len(in.blobs) > 0 {
+		in.stored[0], errs[0] = in.commitOne(in.blobs[0])
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (in *intake) commitOne(a arrived) (xds.StoredDocument, error) {
+	e := a.entry
+	old, ok, err := in.r.cfg.Index.Document(in.ctx, e.UniqueID)
+	if err != nil {
+		return xds.StoredDocument{}, fmt.Errorf("look up document: %w", err)
+	}
+	if ok && old.Hash == e.Hash && old.Size == e.Size {
+		a.blob.Abort()
+		return old, nil
+	}
+	id, err := a.blob.Commit(in.ctx)
+	if err != nil {
+		return xds.StoredDocument{}, fmt.Errorf("commit blob: %w", err)
+	}
+	return xds.StoredDocument{UniqueID: e.UniqueID, Blob: id, MIMEType: e.MIMEType, Size: e.Size, Hash: e.Hash,
+		Patient: xds.NormalPatientID(e.PatientID), Status: xds.Staged}, nil
+}
+
+// abort destroys the bytes of a submission that was not kept. Blobs that were there before it stay.
+func (in *intake) abort() {
+	if in.kept {
+		return
+	}
+	for _, a := range in.blobs {
+		if a.blob != nil {
+			a.blob.Abort()
+		}
+	}
+	for _, d := range in.stored {
+		if d.Blob == "" || d.Status == xds.Registered {
+			continue
+		}
+		// The request may be over; its leftovers must go all the same.
+		if err := in.r.cfg.Blobs.Remove(context.WithoutCancel(in.ctx), d.Blob); err != nil {
+			in.r.cfg.Log.Error("bytes of a refused submission could not be destroyed; the next start will", "blob", d.Blob, "error", err)
+		}
+	}
 }
