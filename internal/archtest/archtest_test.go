@@ -39,8 +39,9 @@ var (
 var rings = []ring{
 	{"words", words, nil},
 	{"wire", wire, slices.Concat(words, wire)},
-	// A noun knows the words; atna.Facts takes an auth.Caller so that every actor says who asked in the same way.
-	{"nouns", nouns, words},
+	// A noun knows the words; atna.Facts takes an auth.Caller so that every actor says who asked in the same way. Audit messages and
+	// clinical documents have one shape on the wire, which is theirs: they are read with the strict XML reader and no codec beside them.
+	{"nouns", nouns, slices.Concat(words, []string{"wire/xmlpull"})},
 	{"codecs", codecs, slices.Concat(words, wire, nouns, codecs)},
 	{"policy", []string{"policy"}, slices.Concat(words, nouns)},
 	{"actors", actors, slices.Concat(words, wire, nouns, codecs, []string{"policy"})},
