@@ -100,7 +100,16 @@ type repository struct {
 	dead    chan struct{}
 }
 
-func (r *repository) ServeSyslog(_ context.Context, from net.Conn, msg []byte) error {
+func (r *repository) ServeSyslog(_ context.Context, _ syslog.Peer, msgs [][]byte) error {
+	for _, m := range msgs {
+		if err := r.take(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *repository) take(msg []byte) error {
 	m, err := syslog.Parse(msg)
 	if err != nil {
 		r.t.Errorf("not syslog: %v", err)
@@ -116,7 +125,6 @@ func (r *repository) ServeSyslog(_ context.Context, from net.Conn, msg []byte) e
 	r.seen[a.ParticipantObjects[0].ParticipantObjectID]++
 	r.got <- len(r.seen)
 	if r.die--; r.die == 0 {
-		_ = from.(*net.TCPConn).SetLinger(0) // what it has not read is lost
 		close(r.dead)
 		return net.ErrClosed
 	}
@@ -350,7 +358,9 @@ func BenchmarkForward(b *testing.B) {
 
 type counter chan struct{}
 
-func (c counter) ServeSyslog(context.Context, net.Conn, []byte) error {
-	c <- struct{}{}
+func (c counter) ServeSyslog(_ context.Context, _ syslog.Peer, msgs [][]byte) error {
+	for range msgs {
+		c <- struct{}{}
+	}
 	return nil
 }

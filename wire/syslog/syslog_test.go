@@ -73,8 +73,10 @@ func TestFrames(t *testing.T) {
 
 type collector chan string
 
-func (c collector) ServeSyslog(_ context.Context, _ net.Conn, msg []byte) error {
-	c <- string(msg)
+func (c collector) ServeSyslog(_ context.Context, _ syslog.Peer, msgs [][]byte) error {
+	for _, m := range msgs {
+		c <- string(m)
+	}
 	return nil
 }
 
