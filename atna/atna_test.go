@@ -192,6 +192,19 @@ func FuzzParseXML(f *testing.F) {
 	})
 }
 
+func BenchmarkParse(b *testing.B) {
+	text := atna.AppendXML(nil, reporter().Event(atna.ITI18, atna.Responder, facts()))
+	var p atna.Parser
+	var m atna.AuditMessage
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.Parse(text, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkEvent(b *testing.B) {
 	r, f := reporter(), facts()
 	b.ReportAllocs()

@@ -3,11 +3,11 @@ package atna
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
+
+	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 )
 
 // MaxXML is the size in bytes beyond which ParseXML does not look.
@@ -21,133 +21,85 @@ var ErrXML = errors.New("not an audit message")
 // the parts of an object description other than studies are read past. What AppendXML prints comes back equal.
 func ParseXML(b []byte) (*AuditMessage, error) {
 	if len(b) > MaxXML {
-		return nil, fmt.Errorf("%d bytes, at most %d are read: %w", len(b), MaxXML, ErrXML)
+		return nil, tooLong(b)
 	}
-	p := &parser{d: xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF"))))}
-	root, err := p.root()
-	if err == nil {
-		var m AuditMessage
-		if err = p.message(root, &m); err == nil {
-			if err = p.end(); err == nil {
-				return &m, nil
-			}
-		}
+	var p Parser
+	var m AuditMessage
+	if err := p.Parse(bytes.Clone(b), &m); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: %w", ErrXML, err)
+	return &m, nil
 }
 
-// parser walks the token stream; path is where it stands.
-type parser struct {
-	d    *xml.Decoder
+func tooLong(b []byte) error {
+	return fmt.Errorf("%d bytes, at most %d are read: %w", len(b), MaxXML, ErrXML)
+}
+
+// Parser reads one audit message after the other in the memory of the first.
+type Parser struct {
+	r    *xmlpull.Reader
 	path []string
 }
 
-func (p *parser) errorf(format string, args ...any) error {
+// Parse reads b into m as [ParseXML] does, reusing the lists of m. Strings in m alias b: neither may change while the other is of use. After an
+// error m holds what was understood before it.
+func (p *Parser) Parse(b []byte, m *AuditMessage) error {
+	*m = AuditMessage{ActiveParticipants: m.ActiveParticipants[:0], ParticipantObjects: m.ParticipantObjects[:0]}
+	if len(b) > MaxXML {
+		return tooLong(b)
+	}
+	if p.r == nil {
+		p.r = xmlpull.NewReader(b, xmlpull.Options{BOM: true, MaxDepth: 32})
+	} else {
+		p.r.Reset(b)
+	}
+	p.path = p.path[:0]
+	if err := p.document(m); err != nil {
+		return fmt.Errorf("%w: %w", ErrXML, err)
+	}
+	return nil
+}
+
+func (p *Parser) document(m *AuditMessage) error {
+	if _, err := p.r.Next(); err != nil {
+		return err
+	}
+	if !p.r.Is("", "AuditMessage") {
+		return p.errorf("root element is not AuditMessage")
+	}
+	if err := p.message(m); err != nil {
+		return err
+	}
+	_, err := p.r.Next()
+	return err
+}
+
+func (p *Parser) errorf(format string, args ...any) error {
 	return fmt.Errorf("/%s: %s", strings.Join(p.path, "/"), fmt.Sprintf(format, args...))
 }
 
-func (p *parser) root() (xml.StartElement, error) {
-	for {
-		t, err := p.d.Token()
-		if err != nil {
-			return xml.StartElement{}, err
+// children calls f for each child of the current element.
+func (p *Parser) children(f func(name string) error) error {
+	p.path = append(p.path, p.r.Local())
+	err := p.r.Children(func() error {
+		if p.r.Space() != "" {
+			return p.errorf("element %s in a namespace", p.r.Local())
 		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			if t.Name.Local != "AuditMessage" || t.Name.Space != "" {
-				return t, p.errorf("root element is not AuditMessage")
-			}
-			return t, nil
-		case xml.Directive:
-			return xml.StartElement{}, p.errorf("document type declaration refused")
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return xml.StartElement{}, p.errorf("text before the root element")
-			}
-		}
+		return f(p.r.Local())
+	})
+	if err == nil {
+		p.path = p.path[:len(p.path)-1]
 	}
+	return err
 }
 
-func (p *parser) end() error {
-	for {
-		t, err := p.d.Token()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		switch t := t.(type) {
-		case xml.Comment, xml.ProcInst:
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return p.errorf("text after the root element")
-			}
-		default:
-			return p.errorf("something follows the root element")
-		}
-	}
-}
+func (p *Parser) unexpected(name string) error { return p.errorf("unexpected element %s", name) }
 
-// children calls f for each child element of s; f consumes it. Text between children must be white space.
-func (p *parser) children(s xml.StartElement, f func(xml.StartElement) error) error {
-	p.path = append(p.path, s.Name.Local)
-	defer func() { p.path = p.path[:len(p.path)-1] }()
-	for {
-		t, err := p.d.Token()
-		if err != nil {
-			return err
-		}
-		switch t := t.(type) {
-		case xml.EndElement:
-			return nil
-		case xml.StartElement:
-			if t.Name.Space != "" {
-				return p.errorf("element %s in a namespace", t.Name.Local)
-			}
-			if err := f(t); err != nil {
-				return err
-			}
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return p.errorf("text between elements")
-			}
-		case xml.Directive:
-			return p.errorf("document type declaration refused")
-		}
-	}
-}
-
-// text gives the character content of s, which may hold no element.
-func (p *parser) text(s xml.StartElement) (string, error) {
-	var b strings.Builder
-	for {
-		t, err := p.d.Token()
-		if err != nil {
-			return "", err
-		}
-		switch t := t.(type) {
-		case xml.EndElement:
-			return b.String(), nil
-		case xml.StartElement:
-			return "", p.errorf("element %s inside %s", t.Name.Local, s.Name.Local)
-		case xml.CharData:
-			b.Write(t)
-		case xml.Directive:
-			return "", p.errorf("document type declaration refused")
-		}
-	}
-}
-
-func (p *parser) unexpected(s xml.StartElement) error {
-	return p.errorf("unexpected element %s", s.Name.Local)
-}
-
-// code reads a coded value and its end.
-func (p *parser) code(s xml.StartElement, c *CodedValue) error {
+// code reads a coded value.
+func (p *Parser) code(c *CodedValue) error {
 	var display string
 	found := false
-	for _, a := range s.Attr {
+	for _, a := range p.r.Attrs() {
 		switch a.Name.Local {
 		case "csd-code":
 			c.Code, found = a.Value, true
@@ -163,20 +115,19 @@ func (p *parser) code(s xml.StartElement, c *CodedValue) error {
 		c.Text = display
 	}
 	if !found {
-		return p.errorf("%s without csd-code", s.Name.Local)
+		return p.errorf("%s without csd-code", p.r.Local())
 	}
-	return p.children(s, p.unexpected)
+	return p.children(p.unexpected)
 }
 
-func (p *parser) codes(s xml.StartElement, to *[]CodedValue) error {
-	var c CodedValue
-	if err := p.code(s, &c); err != nil {
-		return err
-	}
-	*to = append(*to, c)
-	return nil
+func (p *Parser) codes(to *[]CodedValue) error {
+	*to = append(*to, CodedValue{})
+	return p.code(&(*to)[len(*to)-1])
 }
 
 func decode64(s string) ([]byte, error) {
-	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
+	if strings.ContainsAny(s, " \t") { // line ends are passed over anyway
+		s = strings.Join(strings.Fields(s), "")
+	}
+	return base64.StdEncoding.DecodeString(s)
 }

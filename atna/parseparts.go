@@ -1,34 +1,31 @@
 package atna
 
-import (
-	"encoding/xml"
-	"slices"
-)
+import "strings"
 
-func (p *parser) message(s xml.StartElement, m *AuditMessage) error {
+func (p *Parser) message(m *AuditMessage) error {
 	var event, source bool
-	err := p.children(s, func(c xml.StartElement) error {
-		switch c.Name.Local {
+	err := p.children(func(name string) error {
+		switch name {
 		case "EventIdentification":
 			if event {
 				return p.errorf("second EventIdentification")
 			}
 			event = true
-			return p.event(c, &m.EventIdentification)
+			return p.event(&m.EventIdentification)
 		case "ActiveParticipant":
 			m.ActiveParticipants = append(m.ActiveParticipants, ActiveParticipant{})
-			return p.participant(c, &m.ActiveParticipants[len(m.ActiveParticipants)-1])
+			return p.participant(&m.ActiveParticipants[len(m.ActiveParticipants)-1])
 		case "AuditSourceIdentification":
 			if source {
 				return p.errorf("second AuditSourceIdentification")
 			}
 			source = true
-			return p.source(c, &m.AuditSource)
+			return p.source(&m.AuditSource)
 		case "ParticipantObjectIdentification":
 			m.ParticipantObjects = append(m.ParticipantObjects, ParticipantObject{})
-			return p.object(c, &m.ParticipantObjects[len(m.ParticipantObjects)-1])
+			return p.object(&m.ParticipantObjects[len(m.ParticipantObjects)-1])
 		}
-		return p.unexpected(c)
+		return p.unexpected(name)
 	})
 	switch {
 	case err != nil:
@@ -43,12 +40,12 @@ func (p *parser) message(s xml.StartElement, m *AuditMessage) error {
 	return nil
 }
 
-func (p *parser) event(s xml.StartElement, e *EventIdentification) error {
+func (p *Parser) event(e *EventIdentification) error {
 	var timed, outcome, id bool
-	for _, a := range s.Attr {
+	for _, a := range p.r.Attrs() {
 		switch a.Name.Local {
 		case "EventActionCode":
-			if !slices.Contains([]string{"C", "R", "U", "D", "E"}, a.Value) {
+			if len(a.Value) != 1 || !strings.Contains("CRUDE", a.Value) {
 				return p.errorf("EventActionCode is not C, R, U, D or E")
 			}
 			e.EventActionCode = a.Value
@@ -59,30 +56,38 @@ func (p *parser) event(s xml.StartElement, e *EventIdentification) error {
 			}
 			e.EventDateTime, timed = t, true
 		case "EventOutcomeIndicator":
-			o, ok := map[string]Outcome{"0": OutcomeSuccess, "4": OutcomeMinorFailure, "8": OutcomeSerious, "12": OutcomeMajorFailure}[a.Value]
-			if !ok {
+			switch a.Value {
+			case "0":
+				e.EventOutcomeIndicator = OutcomeSuccess
+			case "4":
+				e.EventOutcomeIndicator = OutcomeMinorFailure
+			case "8":
+				e.EventOutcomeIndicator = OutcomeSerious
+			case "12":
+				e.EventOutcomeIndicator = OutcomeMajorFailure
+			default:
 				return p.errorf("EventOutcomeIndicator is not 0, 4, 8 or 12")
 			}
-			e.EventOutcomeIndicator, outcome = o, true
+			outcome = true
 		}
 	}
 	if !timed || !outcome {
 		return p.errorf("EventDateTime or EventOutcomeIndicator missing")
 	}
-	err := p.children(s, func(c xml.StartElement) (err error) {
-		switch c.Name.Local {
+	err := p.children(func(name string) (err error) {
+		switch name {
 		case "EventID":
 			id = true
-			return p.code(c, &e.EventID)
+			return p.code(&e.EventID)
 		case "EventTypeCode":
-			return p.codes(c, &e.EventTypeCodes)
+			return p.codes(&e.EventTypeCodes)
 		case "EventOutcomeDescription":
-			e.EventOutcomeDescription, err = p.text(c)
+			e.EventOutcomeDescription, err = p.r.TextContent()
 			return err
 		case "PurposeOfUse":
-			return p.codes(c, &e.PurposesOfUse)
+			return p.codes(&e.PurposesOfUse)
 		}
-		return p.unexpected(c)
+		return p.unexpected(name)
 	})
 	if err == nil && !id {
 		return p.errorf("EventID missing")
@@ -90,9 +95,9 @@ func (p *parser) event(s xml.StartElement, e *EventIdentification) error {
 	return err
 }
 
-func (p *parser) participant(s xml.StartElement, a *ActiveParticipant) error {
+func (p *Parser) participant(a *ActiveParticipant) error {
 	var user, requestor bool
-	for _, t := range s.Attr {
+	for _, t := range p.r.Attrs() {
 		switch t.Name.Local {
 		case "UserID":
 			a.UserID, user = t.Value, true
@@ -121,20 +126,20 @@ func (p *parser) participant(s xml.StartElement, a *ActiveParticipant) error {
 	if !user || !requestor {
 		return p.errorf("ActiveParticipant without UserID or UserIsRequestor")
 	}
-	return p.children(s, func(c xml.StartElement) error {
-		switch c.Name.Local {
+	return p.children(func(name string) error {
+		switch name {
 		case "RoleIDCode":
-			return p.codes(c, &a.RoleIDCodes)
+			return p.codes(&a.RoleIDCodes)
 		case "MediaIdentifier":
-			return p.d.Skip()
+			return nil // read past
 		}
-		return p.unexpected(c)
+		return p.unexpected(name)
 	})
 }
 
-func (p *parser) source(s xml.StartElement, a *AuditSourceIdentification) error {
+func (p *Parser) source(a *AuditSourceIdentification) error {
 	found := false
-	for _, t := range s.Attr {
+	for _, t := range p.r.Attrs() {
 		switch t.Name.Local {
 		case "AuditSourceID":
 			a.AuditSourceID, found = t.Value, true
@@ -145,16 +150,16 @@ func (p *parser) source(s xml.StartElement, a *AuditSourceIdentification) error 
 	if !found {
 		return p.errorf("AuditSourceID missing")
 	}
-	return p.children(s, func(c xml.StartElement) error {
-		if c.Name.Local != "AuditSourceTypeCode" {
-			return p.unexpected(c)
+	return p.children(func(name string) error {
+		if name != "AuditSourceTypeCode" {
+			return p.unexpected(name)
 		}
-		return p.codes(c, &a.AuditSourceTypeCodes)
+		return p.codes(&a.AuditSourceTypeCodes)
 	})
 }
 
-func (p *parser) object(s xml.StartElement, o *ParticipantObject) error {
-	for _, t := range s.Attr {
+func (p *Parser) object(o *ParticipantObject) error {
+	for _, t := range p.r.Attrs() {
 		switch t.Name.Local {
 		case "ParticipantObjectID":
 			o.ParticipantObjectID = t.Value
@@ -169,16 +174,16 @@ func (p *parser) object(s xml.StartElement, o *ParticipantObject) error {
 		}
 	}
 	typed := false
-	err := p.children(s, func(c xml.StartElement) (err error) {
-		switch c.Name.Local {
+	err := p.children(func(name string) (err error) {
+		switch name {
 		case "ParticipantObjectIDTypeCode":
 			typed = true
-			return p.code(c, &o.ParticipantObjectIDTypeCode)
+			return p.code(&o.ParticipantObjectIDTypeCode)
 		case "ParticipantObjectName":
-			o.ParticipantObjectName, err = p.text(c)
+			o.ParticipantObjectName, err = p.r.TextContent()
 			return err
 		case "ParticipantObjectQuery":
-			text, err := p.text(c)
+			text, err := p.r.TextContent()
 			if err != nil {
 				return err
 			}
@@ -187,11 +192,11 @@ func (p *parser) object(s xml.StartElement, o *ParticipantObject) error {
 			}
 			return nil
 		case "ParticipantObjectDetail":
-			return p.detail(c, o)
+			return p.detail(o)
 		case "ParticipantObjectDescription":
-			return p.description(c, o)
+			return p.description(o)
 		}
-		return p.unexpected(c)
+		return p.unexpected(name)
 	})
 	if err == nil && !typed {
 		return p.errorf("ParticipantObjectIDTypeCode missing")
@@ -199,10 +204,10 @@ func (p *parser) object(s xml.StartElement, o *ParticipantObject) error {
 	return err
 }
 
-func (p *parser) detail(s xml.StartElement, o *ParticipantObject) error {
+func (p *Parser) detail(o *ParticipantObject) error {
 	var d ObjectDetail
 	var err error
-	for _, t := range s.Attr {
+	for _, t := range p.r.Attrs() {
 		switch t.Name.Local {
 		case "type":
 			d.Type = t.Value
@@ -213,24 +218,24 @@ func (p *parser) detail(s xml.StartElement, o *ParticipantObject) error {
 		}
 	}
 	o.ParticipantObjectDetails = append(o.ParticipantObjectDetails, d)
-	return p.children(s, p.unexpected)
+	return p.children(p.unexpected)
 }
 
-func (p *parser) description(s xml.StartElement, o *ParticipantObject) error {
-	return p.children(s, func(c xml.StartElement) error {
-		if c.Name.Local != "ParticipantObjectContainsStudy" {
-			return p.d.Skip()
+func (p *Parser) description(o *ParticipantObject) error {
+	return p.children(func(name string) error {
+		if name != "ParticipantObjectContainsStudy" {
+			return nil // read past
 		}
-		return p.children(c, func(c xml.StartElement) error {
-			if c.Name.Local != "StudyIDs" {
-				return p.unexpected(c)
+		return p.children(func(name string) error {
+			if name != "StudyIDs" {
+				return p.unexpected(name)
 			}
-			for _, t := range c.Attr {
+			for _, t := range p.r.Attrs() {
 				if t.Name.Local == "UID" {
 					o.ParticipantObjectContainsStudyUIDs = append(o.ParticipantObjectContainsStudyUIDs, t.Value)
 				}
 			}
-			return p.children(c, p.unexpected)
+			return p.children(p.unexpected)
 		})
 	})
 }
