@@ -72,6 +72,11 @@ func TestCatalogue(t *testing.T) {
 		{atna.ITI44, atna.Responder, "110110", "U", "ITI-44", "110153", "110152", 1},
 		{atna.ITI62, atna.Responder, "110110", "D", "ITI-62", "110153", "110152", 2},
 		{atna.NodeAuthenticationFailure, atna.Responder, "110113", "E", "110126", "110153", "110152", 2},
+		{atna.RestrictedFunction, atna.Responder, "110113", "E", "110132", "110153", "110152", 2},
+		{atna.EmergencyOverride, atna.Responder, "110113", "E", "110127", "110153", "110152", 2},
+		{atna.ITI81, atna.Responder, "110101", "R", "ITI-81", "110153", "110152", 3},
+		{atna.ITI82, atna.Responder, "110101", "R", "ITI-82", "110153", "110152", 3},
+		{atna.AuditLogUsed, atna.Responder, "110101", "R", "110101", "110153", "110152", 3},
 	}
 	for _, c := range tests {
 		m := reporter().Event(c.tx, c.side, facts())
@@ -91,6 +96,29 @@ func TestCatalogue(t *testing.T) {
 		if ours.AlternativeUserID != "4711" {
 			t.Errorf("%s: our process id is missing", c.tx)
 		}
+	}
+}
+
+func TestAccessed(t *testing.T) {
+	f := facts()
+	f.RequestorName, f.RequestorRole = "", ""
+	f.Persons = []atna.Person{{ID: "801234567890", Name: "DURAND CAMILLE", Roles: []atna.CodedValue{{Code: "10", System: "1.2.250.1.71.1.2.7", Text: "Médecin"}}}}
+	m := reporter().Event(atna.ITI43, atna.Responder, f.Accessed(atna.Access{Mode: "bris_de_glace", Reason: "coma", Software: "Cabinet 3", Secret: true,
+		Structure: atna.Person{ID: "1750100125", Name: "Clinique des Lilas"}}))
+	if got := m.EventIdentification.PurposesOfUse; len(got) != 1 || got[0] != (atna.CodedValue{Code: "bris_de_glace", System: "1.2.250.1.213.1.1.4.248", Text: "Accès bris de glace"}) {
+		t.Errorf("purpose %+v", got)
+	}
+	person, structure := m.ActiveParticipants[2], m.ActiveParticipants[3]
+	if person.UserID != "801234567890" || structure.UserID != "1750100125" || structure.UserName != "Clinique des Lilas" || structure.RoleIDCodes[0].Code != "authorInstitution" {
+		t.Errorf("%+v %+v", person, structure)
+	}
+	want := []atna.ObjectDetail{{Type: "Mode_Acces_Raison", Value: []byte("coma")}, {Type: "LPS_Nom", Value: []byte("Cabinet 3")}, {Type: "Connexion_Secrete", Value: []byte("true")}}
+	if got := m.ParticipantObjects[0].ParticipantObjectDetails; !reflect.DeepEqual(got, want) {
+		t.Errorf("details %+v", got)
+	}
+	m = reporter().Event(atna.ITI43, atna.Responder, f.Accessed(atna.Access{Mode: "other"}))
+	if got := m.EventIdentification.PurposesOfUse; len(got) != 1 || got[0].Code != "other" || len(m.ParticipantObjects[0].ParticipantObjectDetails) != 0 {
+		t.Errorf("an unknown mode: %+v", m)
 	}
 }
 

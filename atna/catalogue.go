@@ -17,11 +17,16 @@ const (
 	ITI57 Transaction = "ITI-57"
 	ITI61 Transaction = "ITI-61"
 	ITI62 Transaction = "ITI-62"
+	ITI81 Transaction = "ITI-81"
+	ITI82 Transaction = "ITI-82"
 	ITI86 Transaction = "ITI-86"
 
 	ApplicationStart          Transaction = "110120"
 	ApplicationStop           Transaction = "110121"
 	NodeAuthenticationFailure Transaction = "110126"
+	EmergencyOverride         Transaction = "110127"
+	RestrictedFunction        Transaction = "110132"
+	AuditLogUsed              Transaction = "110101" // by an operator, not by a transaction
 )
 
 // Side is who reports: both ends of a transaction record it, each in its own words.
@@ -43,6 +48,8 @@ const (
 	aboutRefs                          // one object per registry object named
 	aboutMessage                       // the message id as a detail of the patient
 	aboutNode                          // the node that failed
+	aboutAlert                         // the users and the alert itself
+	aboutLog                           // the audit log
 )
 
 // row is one transaction in the catalogue: the event as the responder and as the initiator record it.
@@ -75,6 +82,9 @@ var (
 	codeStart    = CodedValue{"110120", "DCM", "Application Start"}
 	codeStop     = CodedValue{"110121", "DCM", "Application Stop"}
 	codeNodeAuth = CodedValue{"110126", "DCM", "Node Authentication"}
+	codeOverride = CodedValue{"110127", "DCM", "Emergency Override Started"}
+	codeFunction = CodedValue{"110132", "DCM", "Use of Restricted Function"}
+	codeLogUsed  = CodedValue{"110101", "DCM", "Audit Log Used"}
 
 	rolesSource      = []CodedValue{{"110153", "DCM", "Source Role ID"}}
 	rolesDestination = []CodedValue{{"110152", "DCM", "Destination Role ID"}}
@@ -84,6 +94,7 @@ var (
 	idPatient    = CodedValue{"2", "RFC-3881", "Patient Number"}
 	idReport     = CodedValue{"9", "RFC-3881", "Report Number"}
 	idNode       = CodedValue{"110182", "DCM", "Node ID"}
+	idURI        = CodedValue{"12", "RFC-3881", "URI"}
 	idSubmission = CodedValue{"urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd", "IHE XDS Metadata", "submission set classificationNode"}
 	idObjectRef  = CodedValue{"urn:ihe:iti:2017:ObjectRef", "IHE XDS Metadata", "registry object reference"}
 )
@@ -129,6 +140,13 @@ var catalogue = []row{
 	{tx: ApplicationStart, responder: moment{codeActivity, "E"}, initiator: moment{codeActivity, "E"}},
 	{tx: ApplicationStop, responder: moment{codeActivity, "E"}, initiator: moment{codeActivity, "E"}},
 	{tx: NodeAuthenticationFailure, responder: moment{codeAlert, "E"}, initiator: moment{codeAlert, "E"}, objects: aboutNode},
+	{tx: EmergencyOverride, responder: moment{codeAlert, "E"}, initiator: moment{codeAlert, "E"}, objects: aboutAlert},
+	{tx: RestrictedFunction, responder: moment{codeAlert, "E"}, initiator: moment{codeAlert, "E"}, objects: aboutAlert},
+	{tx: ITI81, name: "Retrieve ATNA Audit Event", // [ITI-81 3.81.5.1], PS3.15 A.5.3.2
+		responder: moment{codeLogUsed, "R"}, initiator: moment{codeLogUsed, "R"}, objects: aboutLog | aboutQuery},
+	{tx: ITI82, name: "Retrieve Syslog Event", // [ITI-82 3.82.5.1]
+		responder: moment{codeLogUsed, "R"}, initiator: moment{codeLogUsed, "R"}, objects: aboutLog | aboutQuery},
+	{tx: AuditLogUsed, responder: moment{codeLogUsed, "R"}, initiator: moment{codeLogUsed, "R"}, objects: aboutLog | aboutQuery},
 }
 
 // Transactions lists the catalogue, for tests and documentation.
@@ -151,13 +169,12 @@ func find(tx Transaction) *row {
 
 // typeCode is the EventTypeCode of the row.
 func (r *row) typeCode() CodedValue {
-	switch r.tx {
-	case ApplicationStart:
-		return codeStart
-	case ApplicationStop:
-		return codeStop
-	case NodeAuthenticationFailure:
-		return codeNodeAuth
+	if c, ok := nodeEvents[r.tx]; ok {
+		return c
 	}
 	return CodedValue{string(r.tx), systemTransactions, r.name}
 }
+
+// nodeEvents are the EventTypeCodes of what is no transaction.
+var nodeEvents = map[Transaction]CodedValue{ApplicationStart: codeStart, ApplicationStop: codeStop, NodeAuthenticationFailure: codeNodeAuth,
+	EmergencyOverride: codeOverride, RestrictedFunction: codeFunction, AuditLogUsed: codeLogUsed}

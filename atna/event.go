@@ -31,6 +31,7 @@ type Facts struct {
 	SubmissionSetUniqueID  string
 	Documents              []DocumentFact
 	ObjectIDs              []string // registry objects of ITI-62
+	Alert                  string   // of an alert: the rule that fired and what it counted; no patient data
 	Query                  []byte   // the request as it came
 	QueryID                string
 	QueryHomeCommunityID   string
@@ -194,6 +195,14 @@ func (w *row) list(to []ParticipantObject, f *Facts) []ParticipantObject {
 			to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "3",
 				ParticipantObjectIDTypeCode: idObjectRef, ParticipantObjectID: id})
 		}
+	}
+	if w.objects&aboutLog != 0 {
+		to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "13",
+			ParticipantObjectIDTypeCode: idURI, ParticipantObjectID: f.Endpoint, ParticipantObjectName: "Security Audit Log"})
+	}
+	if w.objects&aboutAlert != 0 {
+		to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "13", ParticipantObjectIDTypeCode: idURI,
+			ParticipantObjectID: f.Endpoint, ParticipantObjectDetails: []ObjectDetail{{detailAlert, []byte(f.Alert)}}})
 	}
 	if w.objects&aboutNode != 0 {
 		o := ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "13",
