@@ -16,9 +16,12 @@ const (
 	ByTLS   Way = 1 // RFC 5425
 	ByTCP   Way = 2 // RFC 6587 octet counting
 	ByUDP   Way = 3 // RFC 5426
-	ByFHIR  Way = 4 // ITI-20 as FHIR AuditEvent
 	ByLocal Way = 5 // the gateway's own trail, handed over in the process
 )
+
+var wayNames = map[Way]string{ByTLS: "tls", ByTCP: "tcp", ByUDP: "udp", ByLocal: "local"}
+
+func (w Way) String() string { return wayNames[w] }
 
 // Received is one audit record as it came.
 type Received struct {
@@ -40,7 +43,7 @@ type Field uint8
 // The fields. Their numbers are in the stored index: never change one. Values are compared exactly; what folds case or
 // drops a part does so in [Describe] and in the query alike.
 const (
-	FieldPatient     Field = 1  // identifier and authority, and the bare identifier
+	FieldPatient     Field = 1  // identifier with its authority, when the record names one: hl7.CX.Key
 	FieldUser        Field = 2  // UserID, AlternativeUserID of a participant
 	FieldRole        Field = 3  // RoleIDCode
 	FieldPurpose     Field = 4  // purpose of use
@@ -57,6 +60,8 @@ const (
 	FieldHost        Field = 15 // HOSTNAME of the syslog header
 	FieldApp         Field = 16 // APP-NAME of the syslog header
 	FieldDigest      Field = 17 // hash of Raw: one record delivered twice is found once
+	FieldPatientID   Field = 18 // identifier of a patient without its authority
+	FieldPerson      Field = 19 // UserID of the people who asked: of no node and no structure
 )
 
 // Term is one thing that can be asked for.
@@ -101,7 +106,7 @@ type Page struct {
 
 // Store keeps records. Every method is safe for concurrent use.
 type Store interface {
-	// Append keeps records in this order and returns when they are durable. first is the Seq of the first of them.
+	// Append keeps records in this order and returns when they are durable; it does not hold on to Raw beyond that. first is the Seq of the first.
 	Append(ctx context.Context, records []Received) (first uint64, err error)
 	// Read gives one record; ErrExpired when its retention ended, ErrNoRecord when there was none.
 	Read(ctx context.Context, seq uint64) (Record, error)
