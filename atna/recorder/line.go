@@ -86,11 +86,7 @@ func (l *line) send(ctx context.Context, entries []Entry) error {
 	if l.d.Target.Network == "udp" {
 		err = l.datagrams(entries)
 	} else {
-		msgs := make([][]byte, len(entries))
-		for i, e := range entries {
-			msgs[i] = l.message(nil, e.Message)
-		}
-		err = l.c.Send(msgs...)
+		err = l.c.Send(l.messages(entries)...)
 	}
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -101,6 +97,39 @@ func (l *line) send(ctx context.Context, entries []Entry) error {
 		return l.settle(ctx, time.Now(), 0)
 	}
 	return l.settle(ctx, time.Now(), l.r.cfg.Settle)
+}
+
+func (l *line) messages(entries []Entry) [][]byte {
+	msgs := make([][]byte, len(entries))
+	for i, e := range entries {
+		msgs[i] = l.message(nil, e.Message)
+	}
+	return msgs
+}
+
+// hand gives records to a repository in this process, which says when it has them.
+func (l *line) hand(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := l.r.cfg.Log.Wait(ctx, l.cursor); err != nil {
+			return l.logFailed(ctx, err)
+		}
+		entries, err := l.r.cfg.Log.From(ctx, l.cursor, l.r.cfg.Batch)
+		if err != nil {
+			return l.logFailed(ctx, err)
+		}
+		if len(entries) == 0 {
+			continue
+		}
+		if err := l.d.Keep(ctx, l.messages(entries)); err != nil {
+			return fmt.Errorf("hand over: %w", err)
+		}
+		l.cursor = entries[len(entries)-1].Seq
+		if err := l.r.cfg.Log.SetCursor(context.WithoutCancel(ctx), l.d.Name, l.cursor); err != nil {
+			return l.logFailed(ctx, err)
+		}
+		l.r.note(l.i, func(s *Status) { s.Delivered, s.Connected, s.LastError = l.cursor, true, "" })
+	}
+	return nil
 }
 
 // datagrams sends one by one. A record that fits no datagram would hold up all others for ever: it is told loudly and passed over.

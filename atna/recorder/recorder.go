@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,10 +39,11 @@ type Log interface {
 	Wait(ctx context.Context, seq uint64) error
 }
 
-// Destination is one audit record repository.
+// Destination is one audit record repository: Target says where it is, or Keep hands records over to one in this process.
 type Destination struct {
 	Name   string // names the cursor; keep it over configuration changes
 	Target syslog.Target
+	Keep   func(ctx context.Context, msgs [][]byte) error // returns when they are durable
 }
 
 // Config is what a Recorder needs. Log and Destinations are required.
@@ -68,9 +70,10 @@ type Recorder struct {
 type Status struct {
 	Name       string
 	Connected  bool
-	Delivered  uint64 // the cursor
-	Behind     uint64 // entries of the log that are not known to be delivered, by sequence number
-	Unsendable uint64 // records that do not fit a datagram: they stay in the log only
+	Delivered  uint64        // the cursor
+	Behind     uint64        // entries of the log that are not known to be delivered, by sequence number
+	Lag        time.Duration // age of the oldest of them
+	Unsendable uint64        // records that do not fit a datagram: they stay in the log only
 	LastError  string
 }
 
@@ -130,13 +133,21 @@ func (r *Recorder) Status(ctx context.Context) ([]Status, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := make([]Status, len(r.status))
-	for i, s := range r.status {
-		if last > s.Delivered {
-			s.Behind = last - s.Delivered
+	all := slices.Clone(r.status)
+	r.mu.Unlock()
+	for i := range all {
+		s := &all[i]
+		if last <= s.Delivered {
+			continue
 		}
-		all[i] = s
+		s.Behind = last - s.Delivered
+		oldest, err := r.cfg.Log.From(ctx, s.Delivered, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(oldest) > 0 {
+			s.Lag = max(0, time.Since(oldest[0].Message.EventIdentification.EventDateTime))
+		}
 	}
 	return all, nil
 }
@@ -156,7 +167,11 @@ func (r *Recorder) forward(ctx context.Context, i int, d Destination) error {
 	r.note(i, func(s *Status) { s.Delivered = cursor })
 	for failures := 0; ctx.Err() == nil; {
 		l := &line{r: r, i: i, d: d, cursor: cursor}
-		err := l.run(ctx)
+		run := l.run
+		if d.Keep != nil {
+			run = l.hand
+		}
+		err := run(ctx)
 		if l.cursor > cursor {
 			failures = 0
 		}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"strconv"
@@ -301,6 +302,64 @@ func TestUDPPassesOverWhatDoesNotFit(t *testing.T) {
 	stop()
 	if s, _ := r.Status(t.Context()); s[0].Unsendable != 1 || s[0].Behind != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestHandOver: a repository in the process has each record once, in order, and one that fails is asked again.
+func TestHandOver(t *testing.T) {
+	log := newMemory()
+	log.add(150)
+	var got []string
+	failures := 0
+	keep := func(_ context.Context, msgs [][]byte) error {
+		if len(got) >= 64 && failures < 2 {
+			failures++
+			return errors.New("disk full")
+		}
+		for _, b := range msgs {
+			m, err := syslog.Parse(b)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			a, err := atna.ParseXML(m.Body)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			got = append(got, a.ParticipantObjects[0].ParticipantObjectID)
+		}
+		return nil
+	}
+	r, err := recorder.New(recorder.Config{Log: log, Destinations: []recorder.Destination{{Name: "own", Keep: keep}}, Backoff: func(int) time.Duration { return time.Millisecond }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.Status(t.Context()); err != nil || s[0].Behind != 150 || s[0].Lag < time.Hour {
+		t.Errorf("%+v %v", s, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	for seq := range log.moved {
+		if seq == 150 {
+			break
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for i, id := range got {
+		if id != strconv.Itoa(i+1) {
+			t.Fatalf("at %d came %s", i, id)
+		}
+	}
+	if len(got) != 150 || failures != 2 {
+		t.Errorf("%d records, %d failures", len(got), failures)
+	}
+	if s, err := r.Status(t.Context()); err != nil || s[0].Behind != 0 || s[0].Lag != 0 || s[0].Delivered != 150 {
+		t.Errorf("%+v %v", s, err)
 	}
 }
 
