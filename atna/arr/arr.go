@@ -62,7 +62,11 @@ const (
 	FieldDigest      Field = 17 // hash of Raw: one record delivered twice is found once
 	FieldPatientID   Field = 18 // identifier of a patient without its authority
 	FieldPerson      Field = 19 // UserID of the people who asked: of no node and no structure
+	FieldKind        Field = 20 // KindAudit, or nothing: other syslog messages and what could not be understood
 )
+
+// KindAudit is the kind of a record that holds an audit message with at least its EventID.
+const KindAudit = "audit"
 
 // Term is one thing that can be asked for.
 type Term struct {

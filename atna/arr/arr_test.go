@@ -10,9 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,91 +19,9 @@ import (
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/internal/oracle"
+	"github.com/passerelle-sante/passerelle/store/storetest"
 	"github.com/passerelle-sante/passerelle/wire/syslog"
 )
-
-// memory is a store without a disk that looks at everything.
-type memory struct {
-	mu      sync.Mutex
-	records []arr.Record
-	broken  error
-}
-
-func (m *memory) Append(_ context.Context, records []arr.Received) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.broken != nil {
-		return 0, m.broken
-	}
-	first := uint64(len(m.records))
-	for _, r := range records {
-		r.Raw = bytes.Clone(r.Raw)
-		m.records = append(m.records, arr.Record{Seq: uint64(len(m.records)), Received: r})
-	}
-	return first, nil
-}
-
-func (m *memory) Read(_ context.Context, seq uint64) (arr.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if seq >= uint64(len(m.records)) {
-		return arr.Record{}, arr.ErrNoRecord
-	}
-	return m.records[seq], nil
-}
-
-func (m *memory) Scan(ctx context.Context, from uint64, f func(arr.Record) (bool, error)) error {
-	for ; from < m.Size(); from++ {
-		r, _ := m.Read(ctx, from)
-		if more, err := f(r); err != nil || !more {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *memory) Search(_ context.Context, c arr.Criteria) (arr.Page, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var p arr.Page
-	if m.broken != nil {
-		return p, m.broken
-	}
-	limit := c.Limit
-	if limit == 0 {
-		limit = 100
-	}
-	order := slices.Clone(m.records)
-	if !c.OldestFirst {
-		slices.Reverse(order)
-	}
-	for _, rec := range order {
-		row := arr.Describe(rec.Received)
-		ok := (c.From.IsZero() || !row.Event.Before(c.From)) && (c.To.IsZero() || row.Event.Before(c.To))
-		for _, group := range c.Terms {
-			ok = ok && slices.ContainsFunc(group, func(t arr.Term) bool { return slices.Contains(row.Terms, t) })
-		}
-		if c.Resume && (c.OldestFirst && rec.Seq <= c.After || !c.OldestFirst && rec.Seq >= c.After) {
-			ok = false
-		}
-		if !ok {
-			continue
-		}
-		if len(p.Hits) == limit {
-			p.More = true
-			break
-		}
-		p.Hits = append(p.Hits, arr.Hit{Seq: rec.Seq, Event: row.Event, Summary: row.Summary})
-	}
-	p.Total = len(p.Hits)
-	return p, nil
-}
-
-func (m *memory) Size() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return uint64(len(m.records))
-}
 
 // trail is where the repository's own use is recorded.
 type trail struct {
@@ -144,9 +60,9 @@ var (
 	day    = arr.Criteria{From: now.AddDate(-20, 0, 0), To: now.AddDate(1, 0, 0)}
 )
 
-func repository(t *testing.T) (*arr.Repository, *memory, *trail) {
+func repository(t *testing.T) (*arr.Repository, *storetest.AuditMemory, *trail) {
 	t.Helper()
-	store, log := &memory{}, &trail{}
+	store, log := &storetest.AuditMemory{}, &trail{}
 	r, err := arr.New(arr.Config{Store: store, Audit: log, Events: &atna.Reporter{SourceID: "arr", UserID: "urn:arr"}, Clock: func() time.Time { return now },
 		MayRead: func(c auth.Caller) bool { return c.Node == "auditor" }})
 	if err != nil {
@@ -322,7 +238,7 @@ func TestWhoMayRead(t *testing.T) {
 	if _, err := r.Search(t.Context(), reader, ask()); err == nil {
 		t.Error("answered without a record")
 	}
-	log.broken, store.broken = nil, errors.New("disk full")
+	log.broken, store.Broken = nil, errors.New("disk full")
 	if err := r.Keep(t.Context(), "gateway", [][]byte{message(atna.ITI43, atna.Facts{})}); err == nil {
 		t.Error("kept without a disk")
 	}
@@ -339,8 +255,8 @@ func TestRefused(t *testing.T) {
 	r.Refused(t.Context(), pacs, []byte("-5 hello"), fmt.Errorf("%w: no length", syslog.ErrFrame))
 	r.Refused(t.Context(), syslog.Peer{Network: "tls", Address: "192.0.2.66"}, nil, &syslog.HandshakeError{Err: tls.AlertError(42)})
 	r.Refused(t.Context(), syslog.Peer{Network: "tls", Address: "192.0.2.66"}, nil, &syslog.HandshakeError{Err: io.EOF})
-	if len(store.records) != 1 || string(store.records[0].Raw) != "-5 hello" {
-		t.Errorf("kept %+v", store.records)
+	if len(store.Records) != 1 || string(store.Records[0].Raw) != "-5 hello" {
+		t.Errorf("kept %+v", store.Records)
 	}
 	if s := r.Senders(); len(s) != 1 || s[0].Broken != 1 || s[0].Flawed != 1 {
 		t.Errorf("%+v", s)

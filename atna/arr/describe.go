@@ -3,6 +3,7 @@ package arr
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -29,6 +30,12 @@ type Understood struct {
 	Flaws   []string
 	Fault   string // what exactly is wrong, without content of the message
 }
+
+// Unreadable tells that not even the header could be read.
+func (u *Understood) Unreadable() bool { return slices.Contains(u.Flaws, FlawSyslog) }
+
+// BSD tells that the header is of RFC 3164.
+func (u *Understood) BSD() bool { return slices.Contains(u.Flaws, FlawBSD) }
 
 // Understand reads a record as far as it goes. The message stays readable until p is used again.
 func (rec *Received) Understand(p *atna.Parser, into *atna.AuditMessage) Understood {
@@ -117,7 +124,10 @@ func (d *describer) message(m *atna.AuditMessage) {
 		d.row.Event = e.EventDateTime
 		d.term(FieldOutcome, strconv.Itoa(int(e.EventOutcomeIndicator)))
 	}
-	d.term(FieldEvent, e.EventID.Code)
+	if e.EventID.Code != "" {
+		d.term(FieldKind, KindAudit)
+		d.term(FieldEvent, e.EventID.Code)
+	}
 	d.codes(FieldTransaction, e.EventTypeCodes)
 	d.codes(FieldPurpose, e.PurposesOfUse)
 	d.term(FieldAction, e.EventActionCode)

@@ -24,6 +24,7 @@ type Result struct {
 	Found  []Found
 	More   bool
 	Total  int
+	Last   uint64 // the last record looked at: a search that goes on begins behind it
 	Behind uint64 // records that are kept but cannot be found yet
 }
 
@@ -32,7 +33,11 @@ type Question struct {
 	Transaction atna.Transaction // ITI-81, ITI-82, or AuditLogUsed for an operator
 	Text        string           // the query as it came
 	Criteria    Criteria
+	// Keep looks at what the index found; nil keeps all of it. At most maxLooked records are looked at for one answer.
+	Keep func(*Found) bool
 }
+
+const maxLooked = 20_000
 
 // Search finds records [ITI-81 3.81.4.1.3] [ITI-82 3.82.4.1.3]. Every search is recorded, with its text, before its answer is given: who reads the log
 // is part of it. ErrForbidden when the caller may not.
@@ -41,23 +46,56 @@ func (r *Repository) Search(ctx context.Context, caller auth.Caller, q Question)
 	if err := r.admit(ctx, caller, q); err != nil {
 		return res, err
 	}
-	page, err := r.cfg.Store.Search(ctx, q.Criteria)
-	if err != nil {
-		return res, r.failed(ctx, caller, q, err)
+	if q.Keep != nil {
+		q.Criteria.Count = false // what the index counts is more than what is kept
 	}
-	res = Result{More: page.More, Total: page.Total, Behind: page.Behind, Found: make([]Found, 0, len(page.Hits))}
-	for _, h := range page.Hits {
-		rec, err := r.cfg.Store.Read(ctx, h.Seq)
-		if errors.Is(err, ErrExpired) {
-			continue // its time ended while we looked
-		}
+	for looked := 0; ; {
+		page, err := r.cfg.Store.Search(ctx, q.Criteria)
 		if err != nil {
-			return Result{}, r.failed(ctx, caller, q, err)
+			return res, r.failed(ctx, caller, q, err)
 		}
-		var p atna.Parser
-		res.Found = append(res.Found, Found{rec, rec.Understand(&p, &atna.AuditMessage{})})
+		res.More, res.Total, res.Behind = page.More, page.Total, page.Behind
+		for i, h := range page.Hits {
+			found, err := r.look(ctx, h.Seq)
+			if errors.Is(err, ErrExpired) {
+				continue // its time ended while we looked
+			}
+			if err != nil {
+				return Result{}, r.failed(ctx, caller, q, err)
+			}
+			res.Last = h.Seq
+			if q.Keep == nil || q.Keep(&found) {
+				res.Found = append(res.Found, found)
+			}
+			if len(res.Found) == limit(q.Criteria.Limit) {
+				res.More = page.More || i+1 < len(page.Hits)
+				break
+			}
+		}
+		looked += len(page.Hits)
+		if !res.More || len(res.Found) == limit(q.Criteria.Limit) || looked >= maxLooked || q.Keep == nil {
+			break
+		}
+		q.Criteria.After, q.Criteria.Resume = res.Last, true
 	}
 	return res, r.answered(ctx, caller, q)
+}
+
+func limit(n int) int {
+	if n > 0 {
+		return n
+	}
+	return 100
+}
+
+// look reads a record and understands it.
+func (r *Repository) look(ctx context.Context, seq uint64) (Found, error) {
+	rec, err := r.cfg.Store.Read(ctx, seq)
+	if err != nil {
+		return Found{}, err
+	}
+	var p atna.Parser
+	return Found{rec, rec.Understand(&p, &atna.AuditMessage{})}, nil
 }
 
 // Accesses lists who reached a patient's record, newest first, from the index alone. Criteria beyond the patient (dates, limit, resume) narrow it.
@@ -85,12 +123,11 @@ func (r *Repository) Retrieve(ctx context.Context, caller auth.Caller, q Questio
 	if err := r.admit(ctx, caller, q); err != nil {
 		return Found{}, err
 	}
-	rec, err := r.cfg.Store.Read(ctx, seq)
+	found, err := r.look(ctx, seq)
 	if err != nil {
 		return Found{}, r.failed(ctx, caller, q, err)
 	}
-	var p atna.Parser
-	return Found{rec, rec.Understand(&p, &atna.AuditMessage{})}, r.answered(ctx, caller, q)
+	return found, r.answered(ctx, caller, q)
 }
 
 func (r *Repository) admit(ctx context.Context, caller auth.Caller, q Question) error {
