@@ -15,6 +15,9 @@ import (
 	"github.com/passerelle-sante/passerelle/xds/repository"
 )
 
+// ErrLocked tells that another process has the store open.
+var ErrLocked = journal.ErrLocked
+
 var _ repository.Blobs = (*Store)(nil)
 
 // Options of a store; the zero value works.
@@ -68,7 +71,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err := s.makeDirs(); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(filepath.Join(dir, "lock"))
+	lock, err := journal.Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ type CorruptError struct {
 	Segment string
 	Offset  int64
 	Reason  string
+	Record  uint64 // the first that is unreadable; 0 where that is not known
 }
 
 func (e *CorruptError) Error() string {
@@ -155,16 +156,16 @@ func (s *segment) readHeader() error {
 	s.size = st.Size()
 	var h [segmentHeader]byte
 	if _, err := f.ReadAt(h[:], 0); err != nil {
-		return &CorruptError{s.path, 0, "short header"}
+		return &CorruptError{s.path, 0, "short header", s.first}
 	}
 	if string(h[:8]) != segmentMagic {
-		return &CorruptError{s.path, 0, "not a journal segment"}
+		return &CorruptError{s.path, 0, "not a journal segment", s.first}
 	}
 	if crc32.Checksum(h[:24], castagnoli()) != binary.BigEndian.Uint32(h[24:]) {
-		return &CorruptError{s.path, 0, "header checksum differs"}
+		return &CorruptError{s.path, 0, "header checksum differs", s.first}
 	}
 	if binary.BigEndian.Uint64(h[16:]) != s.first {
-		return &CorruptError{s.path, 0, "header names another sequence than the file name"}
+		return &CorruptError{s.path, 0, "header names another sequence than the file name", s.first}
 	}
 	s.salt = crc32.Checksum(h[8:16], castagnoli())
 	return nil

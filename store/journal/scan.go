@@ -35,7 +35,7 @@ func (j *Journal) Replay(from uint64, fn func(seq uint64, payload []byte) error)
 		}
 		// A segment is left only when it is durable to its end: nothing may be missing from any but the last.
 		if !last && (end != s.size || after != segments[i+1].first) {
-			return &CorruptError{s.path, end, fmt.Sprintf("record %d is unreadable", after)}
+			return &CorruptError{s.path, end, fmt.Sprintf("record %d is unreadable", after), after}
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func judge(s segment, b []byte, at int, next uint64) error {
 		}
 		i += n
 		if _, durable, _, ok := readRecord(b[i:], s.salt); ok && durable >= next {
-			return &CorruptError{s.path, int64(at), fmt.Sprintf("record %d is unreadable and later ones are not", next)}
+			return &CorruptError{s.path, int64(at), fmt.Sprintf("record %d is unreadable and later ones are not", next), next}
 		}
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package files
+package journal
 
 import (
 	"errors"
@@ -12,7 +12,8 @@ import (
 // ErrLocked tells that another process has the store open.
 var ErrLocked = errors.New("another process has the store open")
 
-func lockDir(path string) (*os.File, error) {
+// Lock takes the file at path for this process until it is closed.
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
