@@ -35,9 +35,9 @@ func (d *discard) Record(context.Context, *atna.AuditMessage) error {
 }
 
 // server has six records: three retrievals an hour apart, a query of another patient, a start, and noise.
-func server(t *testing.T) (*httptest.Server, *storetest.AuditMemory) {
+func server(t *testing.T) (*httptest.Server, *storetest.Trail) {
 	t.Helper()
-	store := &storetest.AuditMemory{}
+	store := &storetest.Trail{Describe: arr.Describe}
 	repo, err := arr.New(arr.Config{Store: store, Audit: &discard{}, Events: &atna.Reporter{SourceID: "arr"}, Clock: func() time.Time { return now },
 		MayRead: func(c auth.Caller) bool { return c.Node == "auditor" }})
 	if err != nil {
@@ -70,6 +70,18 @@ func server(t *testing.T) (*httptest.Server, *storetest.AuditMemory) {
 	s := httptest.NewServer(a.Handler("/fhir", "/syslogsearch"))
 	t.Cleanup(s.Close)
 	return s, store
+}
+
+// raws are the bytes of all records.
+func raws(t *testing.T, s arr.Store) (all [][]byte) {
+	t.Helper()
+	if err := s.Scan(t.Context(), 0, func(r arr.Record) (bool, error) {
+		all = append(all, r.Raw)
+		return true, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func get(t *testing.T, node, address string) (int, []byte) {
@@ -217,7 +229,7 @@ func TestAuditEvent(t *testing.T) {
 	if status != 200 || string(body) != want {
 		t.Errorf("%d\n%s\nwant\n%s", status, body, want)
 	}
-	if _, raw := get(t, "auditor", s.URL+"/fhir/Binary/0"); !bytes.Equal(raw, store.Records[0].Raw) {
+	if _, raw := get(t, "auditor", s.URL+"/fhir/Binary/0"); !bytes.Equal(raw, raws(t, store)[0]) {
 		t.Errorf("came back differently: %q", raw)
 	}
 	if _, raw := get(t, "auditor", s.URL+"/fhir/Binary/5"); string(raw) != "noise" {
@@ -245,8 +257,8 @@ func TestITI82(t *testing.T) {
 		}
 		var ids []int
 		for _, e := range out.Events {
-			for i, r := range store.Records {
-				if bytes.Equal(r.Raw, e.Raw) {
+			for i, raw := range raws(t, store) {
+				if bytes.Equal(raw, e.Raw) {
 					ids = append(ids, i)
 				}
 			}
@@ -271,7 +283,7 @@ func TestITI82(t *testing.T) {
 func FuzzAuditQuery(f *testing.F) {
 	f.Add("date=ge2026-11-23T13:00:00.5%2B01:00&patient.identifier=a|b,c&_count=5")
 	f.Add("date=2026&_after=3&_sort=date")
-	repo, err := arr.New(arr.Config{Store: &storetest.AuditMemory{}, Audit: &discard{}, Events: &atna.Reporter{}, MayRead: func(auth.Caller) bool { return true }})
+	repo, err := arr.New(arr.Config{Store: &storetest.Trail{Describe: arr.Describe}, Audit: &discard{}, Events: &atna.Reporter{}, MayRead: func(auth.Caller) bool { return true }})
 	if err != nil {
 		f.Fatal(err)
 	}

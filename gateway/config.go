@@ -12,6 +12,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 	"github.com/passerelle-sante/passerelle/wire/mllp"
 	"github.com/passerelle-sante/passerelle/wire/soap"
+	"github.com/passerelle-sante/passerelle/wire/syslog"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -26,6 +27,7 @@ type Config struct {
 	Repository RepositoryConfig `yaml:"repository"`
 	Patients   PatientsConfig   `yaml:"patients"`
 	Audit      AuditConfig      `yaml:"audit"`
+	Clock      ClockConfig      `yaml:"clock"`
 	Store      StoreConfig      `yaml:"store"`
 	Log        LogConfig        `yaml:"log"`
 }
@@ -44,6 +46,9 @@ type ListenConfig struct {
 	MLLP       string `yaml:"mllp"`       // HL7 v2 over TLS with client certificates
 	PlainMLLP  string `yaml:"plain_mllp"` // HL7 v2 without any protection: loopback only
 	Operations string `yaml:"operations"` // /healthz, /readyz, /metrics over HTTP
+	AuditTLS   string `yaml:"audit_tls"`  // ITI-20 over TLS with client certificates (RFC 5425)
+	AuditTCP   string `yaml:"audit_tcp"`  // ITI-20 over TCP without any protection
+	AuditUDP   string `yaml:"audit_udp"`  // ITI-20 over UDP without any protection (RFC 5426)
 }
 
 // TLSConfig are the certificate files, PEM.
@@ -85,9 +90,30 @@ type PatientsConfig struct {
 	Quirks  map[string]bool `yaml:"quirks"` // of HL7 v2 and MLLP
 }
 
-// AuditConfig says where audit records go besides the local store.
+// AuditConfig says where audit records go besides the local store, and whether this gateway is an Audit Record Repository.
 type AuditConfig struct {
-	Forward []ForwardConfig `yaml:"forward"`
+	Forward    []ForwardConfig       `yaml:"forward"`
+	Repository AuditRepositoryConfig `yaml:"repository"`
+}
+
+// AuditRepositoryConfig is about the Audit Record Repository; without Enabled there is none.
+type AuditRepositoryConfig struct {
+	Enabled    bool            `yaml:"enabled"`
+	Readers    []string        `yaml:"readers"`     // common names of the nodes that may search it (ITI-81, ITI-82)
+	Checkpoint int64           `yaml:"checkpoint"`  // seconds between signed checkpoints while records come
+	MaxMessage int64           `yaml:"max_message"` // bytes of one syslog message
+	Rules      string          `yaml:"rules"`       // file of the rules that raise alerts; empty watches nothing
+	Quirks     map[string]bool `yaml:"quirks"`
+}
+
+// auditQuirks are the tolerated faults of senders of audit records.
+var auditQuirks = []string{string(syslog.QuirkLines)}
+
+// ClockConfig is about comparing the clock with time servers (ITI-1); without Servers nothing is compared.
+type ClockConfig struct {
+	Servers   []string `yaml:"servers"`    // host or host:port
+	MaxOffset int64    `yaml:"max_offset"` // milliseconds beyond which the gateway is not ready; 0 never
+	Every     int64    `yaml:"every"`      // seconds between comparisons
 }
 
 // ForwardConfig is one audit record repository: tls://host:port, tcp://host:port or udp://host:port.
@@ -111,6 +137,12 @@ type LogConfig struct {
 // patientQuirks are the tolerated faults of patient identity feeds over MLLP.
 var patientQuirks = []string{string(hl7v2.QuirkLineEnds), string(hl7v2.QuirkCharset), string(mllp.QuirkNoCR)}
 
+// tolerates tells whether a quirk of senders of audit records is tolerated: yes, unless the configuration says no.
+func (c *AuditRepositoryConfig) tolerates(name string) bool {
+	on, said := c.Quirks[name]
+	return on || !said
+}
+
 // tolerates tells whether a quirk of patient identity feeds is tolerated: yes, unless the configuration says no.
 func (c *PatientsConfig) tolerates(name string) bool {
 	on, said := c.Quirks[name]
@@ -124,6 +156,8 @@ func defaults() Config {
 		Data:     "data",
 		SOAP:     SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
 		Registry: RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
+		Audit:    AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, MaxMessage: syslog.MaxMessage}},
+		Clock:    ClockConfig{MaxOffset: 1000, Every: 600},
 		Store:    StoreConfig{ObjectCache: 128 << 20},
 		Log:      LogConfig{Format: "json", Level: "info"},
 	}
@@ -187,6 +221,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 			wrong(fmt.Sprintf("audit.forward[%d].name", i), "a name is due; it keeps the place in the queue")
 		}
 	}
+	c.checkAudit(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)
 	}
@@ -197,12 +232,38 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 	}
 }
 
+func (c *Config) checkAudit(wrong func(key, format string, args ...any)) {
+	a := &c.Audit.Repository
+	if !a.Enabled {
+		for key, addr := range map[string]string{"listen.audit_tls": c.Listen.AuditTLS, "listen.audit_tcp": c.Listen.AuditTCP, "listen.audit_udp": c.Listen.AuditUDP} {
+			if addr != "" {
+				wrong(key, "there is no audit record repository behind this door: set audit.repository.enabled")
+			}
+		}
+	}
+	for key, n := range map[string]int64{"audit.repository.checkpoint": a.Checkpoint, "audit.repository.max_message": a.MaxMessage, "clock.every": c.Clock.Every} {
+		if n <= 0 {
+			wrong(key, "a number above zero is due")
+		}
+	}
+	for name := range a.Quirks {
+		if !slices.Contains(auditQuirks, name) {
+			wrong("audit.repository.quirks."+name, "unknown quirk; known here: %s", strings.Join(auditQuirks, ", "))
+		}
+	}
+	if a.Rules != "" {
+		if _, err := loadRules(a.Rules); err != nil {
+			wrong("audit.repository.rules", "%v", err)
+		}
+	}
+}
+
 func (c *Config) checkListen(wrong func(key, format string, args ...any)) {
 	if c.Listen.SOAP == "" && c.Listen.PlainSOAP == "" {
 		wrong("listen.soap", "no SOAP door is open: give host:port")
 	}
 	for key, addr := range map[string]string{"listen.soap": c.Listen.SOAP, "listen.plain_soap": c.Listen.PlainSOAP, "listen.mllp": c.Listen.MLLP,
-		"listen.plain_mllp": c.Listen.PlainMLLP, "listen.operations": c.Listen.Operations} {
+		"listen.plain_mllp": c.Listen.PlainMLLP, "listen.operations": c.Listen.Operations, "listen.audit_tls": c.Listen.AuditTLS, "listen.audit_tcp": c.Listen.AuditTCP, "listen.audit_udp": c.Listen.AuditUDP} {
 		if addr == "" {
 			continue
 		}
@@ -223,7 +284,7 @@ func loopback(host string) bool {
 }
 
 func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
-	if c.Listen.SOAP == "" && c.Listen.MLLP == "" {
+	if c.Listen.SOAP == "" && c.Listen.MLLP == "" && c.Listen.AuditTLS == "" {
 		return
 	}
 	for key, file := range map[string]string{"tls.certificate": c.TLS.Certificate, "tls.key": c.TLS.Key, "tls.client_ca": c.TLS.ClientCA} {
@@ -242,7 +303,7 @@ func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
 
 // resolve makes the paths of the file relative to its folder.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain} {
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

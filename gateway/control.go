@@ -33,6 +33,8 @@ func (g *Gateway) control() (stop func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /backup", g.serveBackup)
+	mux.HandleFunc("GET /audit/records", g.serveAudit)
+	mux.HandleFunc("GET /audit/senders", g.serveSenders)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -28,7 +28,13 @@ var demoDomain []byte
 //go:embed demo/passerelle.yaml
 var demoConfig []byte
 
-// DemoFiles makes what a demo needs in dir, keeping what is there: pki/, affinity-fr.yaml and passerelle.yaml, whose name it gives.
+//go:embed demo/alerts.yaml
+var demoRules []byte
+
+//go:embed demo/blocked-persons.txt
+var demoBlocked []byte
+
+// DemoFiles makes what a demo needs in dir, keeping what is there: pki/, affinity-fr.yaml, alerts.yaml and passerelle.yaml, whose name it gives.
 func DemoFiles(dir string) (config string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -37,7 +43,8 @@ func DemoFiles(dir string) (config string, err error) {
 		return "", err
 	}
 	config = filepath.Join(dir, "passerelle.yaml")
-	for name, content := range map[string][]byte{config: demoConfig, filepath.Join(dir, "affinity-fr.yaml"): demoDomain} {
+	for name, content := range map[string][]byte{config: demoConfig, filepath.Join(dir, "affinity-fr.yaml"): demoDomain,
+		filepath.Join(dir, "alerts.yaml"): demoRules, filepath.Join(dir, "blocked-persons.txt"): demoBlocked} {
 		if _, err := os.Stat(name); err == nil {
 			continue
 		}

@@ -47,6 +47,9 @@ func (g *Gateway) serve(ctx context.Context, ready func(*Gateway)) error {
 	defer doors.close()
 	for _, open := range []func() error{
 		func() error { return doors.http("operations", g.cfg.Listen.Operations, g.metrics.handler(), false) },
+		func() error { return doors.syslog(ctx, "audit_tls", g.cfg.Listen.AuditTLS, true) },
+		func() error { return doors.syslog(ctx, "audit_tcp", g.cfg.Listen.AuditTCP, false) },
+		func() error { return doors.syslogUDP(ctx, "audit_udp", g.cfg.Listen.AuditUDP) },
 		func() error { return doors.mllp(ctx, "mllp", g.cfg.Listen.MLLP, true) },
 		func() error { return doors.mllp(ctx, "plain_mllp", g.cfg.Listen.PlainMLLP, false) },
 		func() error { return doors.http("soap", g.cfg.Listen.SOAP, handler, true) },
@@ -92,6 +95,11 @@ func (g *Gateway) handler() (http.Handler, error) {
 			return nil, err
 		}
 		mux.Handle(s.path, h)
+	}
+	if g.audit != nil {
+		audit := g.auditHandler()
+		mux.Handle(FHIRPath+"/", audit)
+		mux.Handle(SyslogSearchPath, audit)
 	}
 	return mux, nil
 }

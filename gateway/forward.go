@@ -11,13 +11,16 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/syslog"
 )
 
-// newForwarder sends the local audit trail to the configured repositories; nil when there are none.
+// newForwarder sends the local audit trail to the configured repositories and to the one that this gateway is itself; nil when there are none.
 func (g *Gateway) newForwarder() *recorder.Recorder {
-	if len(g.cfg.Audit.Forward) == 0 {
+	if len(g.cfg.Audit.Forward) == 0 && g.audit == nil {
 		return nil
 	}
 	hostname, _ := os.Hostname()
 	c := recorder.Config{Log: auditLog{g.db.Audit()}, Hostname: hostname, AppName: g.cfg.Node.Name, ProcID: g.events.ProcessID, Logger: g.log}
+	if g.audit != nil {
+		c.Destinations = append(c.Destinations, g.ownRepository())
+	}
 	for _, f := range g.cfg.Audit.Forward {
 		u, err := url.Parse(f.Address)
 		if err != nil {

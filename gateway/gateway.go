@@ -55,18 +55,21 @@ type Gateway struct {
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
+	audit      *auditRepository   // nil when this is no audit record repository
+	clock      *clock
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
 
 	settleEvery time.Duration
 }
 
-// Address is the address a door listens on: soap, plain_soap, mllp, plain_mllp or operations; empty when it is closed.
+// Address is the address a door listens on, by its name in the configuration (listen.soap is soap); empty when it is closed.
 func (g *Gateway) Address(door string) string { return g.addresses[door] }
 
 // Run runs a gateway until ctx ends, and is done when it returns. Everything acknowledged before is on disk then.
 func Run(ctx context.Context, cfg Config, opt Options) (err error) {
-	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}, settleEvery: cmp.Or(opt.SettleEvery, time.Minute)}
+	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}, clock: newClock(cfg.Clock),
+		settleEvery: cmp.Or(opt.SettleEvery, time.Minute)}
 	if g.tls, err = loadTLS(cfg.TLS); err != nil {
 		return err
 	}
@@ -112,10 +115,19 @@ func (g *Gateway) openStores() (err error) {
 	if g.blobs, err = files.Open(filepath.Join(g.cfg.Data, "documents"), files.Options{SmallLimit: int(g.cfg.Store.SmallDocument)}); err != nil {
 		return errors.Join(fmt.Errorf("open the document store: %w", err), g.db.Close())
 	}
+	if err := g.openAudit(); err != nil {
+		return errors.Join(err, g.blobs.Close(), g.db.Close())
+	}
 	return nil
 }
 
-func (g *Gateway) closeStores() error { return errors.Join(g.blobs.Close(), g.db.Close()) }
+func (g *Gateway) closeStores() error {
+	var audit error
+	if g.audit != nil {
+		audit = g.audit.trail.Close()
+	}
+	return errors.Join(audit, g.blobs.Close(), g.db.Close())
+}
 
 func (g *Gateway) buildActors(version string) (err error) {
 	hostname, _ := os.Hostname()
@@ -145,7 +157,10 @@ func (g *Gateway) buildActors(version string) (err error) {
 	lenient := hl7v2.Lenient{LineEnds: g.cfg.Patients.tolerates(string(hl7v2.QuirkLineEnds)), Charset: g.cfg.Patients.tolerates(string(hl7v2.QuirkCharset))}
 	g.patients, err = manager.New(manager.Config{Lenient: &lenient, Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
 		Clock: time.Now, NewID: newMessageID, Log: g.log})
-	return err
+	if err != nil {
+		return err
+	}
+	return g.buildAudit()
 }
 
 // registrar is the registry here, or the client of the one elsewhere.
@@ -214,6 +229,10 @@ func (g *Gateway) settleStaged(ctx context.Context) error {
 // startQueues starts what works besides the doors.
 func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 	wg.Go(func() { g.domain.follow(ctx, 2*time.Second, g.log) })
+	wg.Go(func() { g.clock.follow(ctx, time.Duration(g.cfg.Clock.Every)*time.Second, g.log.Warn) })
+	if g.audit != nil && g.audit.watch != nil {
+		wg.Go(func() { g.watchAudit(ctx) })
+	}
 	if g.remote != nil {
 		wg.Go(func() { g.keepSettling(ctx) })
 	}

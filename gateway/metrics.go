@@ -20,6 +20,7 @@ type metrics struct {
 	bytes             *prometheus.CounterVec
 	quirks            *prometheus.CounterVec
 	handshakeFailures prometheus.Counter
+	alerts            *prometheus.CounterVec
 	ready             atomic.Bool
 }
 
@@ -31,9 +32,10 @@ func newMetrics(g *Gateway, version string) *metrics {
 	m.bytes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_message_bytes_total", Help: "Bytes of messages as on the wire."}, []string{"transaction", "direction"})
 	m.quirks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_quirks_total", Help: "Tolerated faults of peers, by name (docs/quirks.md)."}, []string{"quirk"})
 	m.handshakeFailures = prometheus.NewCounter(prometheus.CounterOpts{Name: "passerelle_tls_handshake_failures_total", Help: "Nodes that could not authenticate."})
+	m.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_audit_alerts_total", Help: "Alerts raised over audit records, by rule."}, []string{"rule"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "passerelle_build_info", Help: "1, with the version in a label."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.duration, m.bytes, m.quirks, m.handshakeFailures, info, storeMetrics{g}, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.duration, m.bytes, m.quirks, m.handshakeFailures, m.alerts, info, storeMetrics{g}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -60,6 +62,10 @@ func (m *metrics) handler() http.Handler {
 			http.Error(w, "the metadata store takes no writes; see the log", http.StatusServiceUnavailable)
 			return
 		}
+		if err := m.g.clock.trouble(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
@@ -72,11 +78,17 @@ type storeMetrics struct{ g *Gateway }
 var (
 	objectsDesc = prometheus.NewDesc("passerelle_objects", "Objects in the store, by kind.", []string{"kind"}, nil)
 	lagDesc     = prometheus.NewDesc("passerelle_audit_forward_lag", "Audit records that a repository is not known to have.", []string{"destination"}, nil)
+	lagTimeDesc = prometheus.NewDesc("passerelle_audit_forward_lag_seconds", "Age of the oldest of them.", []string{"destination"}, nil)
+	offsetDesc  = prometheus.NewDesc("passerelle_clock_offset_seconds", "What a time server would add to our clock (ITI-1).", []string{"server"}, nil)
+	receivedDsc = prometheus.NewDesc("passerelle_audit_received_total", "Audit records received, by way and sender.", []string{"way", "peer"}, nil)
+	flawedDesc  = prometheus.NewDesc("passerelle_audit_flawed_total", "Received records that are no RFC 5424 message.", []string{"way", "peer"}, nil)
+	auditDesc   = prometheus.NewDesc("passerelle_audit_log_records", "Records of the audit log: kept, sealed, searchable.", []string{"state"}, nil)
 )
 
 func (s storeMetrics) Describe(ch chan<- *prometheus.Desc) {
-	ch <- objectsDesc
-	ch <- lagDesc
+	for _, d := range []*prometheus.Desc{objectsDesc, lagDesc, lagTimeDesc, offsetDesc, receivedDsc, flawedDesc, auditDesc} {
+		ch <- d
+	}
 }
 
 func (s storeMetrics) Collect(ch chan<- prometheus.Metric) {
@@ -85,6 +97,10 @@ func (s storeMetrics) Collect(ch chan<- prometheus.Metric) {
 		"document": st.Documents, "staged_document": st.Staged, "patient": st.Patients, "audit_message": st.AuditMessages} {
 		ch <- prometheus.MustNewConstMetric(objectsDesc, prometheus.GaugeValue, float64(n), kind)
 	}
+	s.g.clock.each(func(server string, o offset) {
+		ch <- prometheus.MustNewConstMetric(offsetDesc, prometheus.GaugeValue, o.by.Seconds(), server)
+	})
+	s.audit(ch)
 	if s.g.forwarder == nil {
 		return
 	}
@@ -94,5 +110,21 @@ func (s storeMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, d := range status {
 		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(d.Behind), d.Name)
+		ch <- prometheus.MustNewConstMetric(lagTimeDesc, prometheus.GaugeValue, d.Lag.Seconds(), d.Name)
+	}
+}
+
+// audit tells the state of the audit log and who feeds it. Senders are nodes, and bounded in number.
+func (s storeMetrics) audit(ch chan<- prometheus.Metric) {
+	if s.g.audit == nil {
+		return
+	}
+	for _, from := range s.g.audit.Senders() {
+		ch <- prometheus.MustNewConstMetric(receivedDsc, prometheus.CounterValue, float64(from.Records), from.Way.String(), from.Peer)
+		ch <- prometheus.MustNewConstMetric(flawedDesc, prometheus.CounterValue, float64(from.Flawed), from.Way.String(), from.Peer)
+	}
+	st := s.g.audit.trail.Stats()
+	for state, n := range map[string]uint64{"kept": st.Records, "sealed": st.Sealed, "searchable": st.Indexed} {
+		ch <- prometheus.MustNewConstMetric(auditDesc, prometheus.GaugeValue, float64(n), state)
 	}
 }

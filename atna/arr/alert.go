@@ -68,11 +68,11 @@ type Watch struct {
 
 // window is what one rule remembers of one value: when which values were counted, oldest first.
 type window struct {
-	moments []moment
+	moments []sighting
 	fired   time.Time
 }
 
-type moment struct {
+type sighting struct {
 	at    time.Time
 	value string
 }
@@ -188,12 +188,12 @@ func (w *Watch) count(i int, who string, row Row) (int, bool) {
 		counted = perhaps(values(row, FieldDigest))
 	}
 	start := row.Event.Add(-r.Within)
-	win.moments = slices.DeleteFunc(win.moments, func(m moment) bool {
+	win.moments = slices.DeleteFunc(win.moments, func(m sighting) bool {
 		return !m.at.After(start) || slices.Contains(counted, m.value) // a value counts once, with its latest moment
 	})
 	for _, v := range counted {
 		if len(win.moments) <= r.Above { // more need not be remembered: it fires
-			win.moments = append(win.moments, moment{row.Event, clone(v)})
+			win.moments = append(win.moments, sighting{row.Event, clone(v)})
 		}
 	}
 	n := len(win.moments)

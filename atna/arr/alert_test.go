@@ -116,7 +116,7 @@ func (p *places) reached() uint64 {
 
 // TestFollow: alerts are recorded once over a restart, and what was seen before it still counts after it.
 func TestFollow(t *testing.T) {
-	r, store, log := repository(t)
+	r, store, used := repository(t)
 	p := &places{}
 	access := func(n int) {
 		id := patient
@@ -155,7 +155,7 @@ func TestFollow(t *testing.T) {
 		t.Errorf("alerts %v", got)
 	}
 	want := []string{"110132 4 801234567890 many-records: more records than one person treats (4 counted, record 3 of the audit log)"}
-	if got := log.take(); !reflect.DeepEqual(got, want) {
+	if got := used.take(); !reflect.DeepEqual(got, want) {
 		t.Errorf("recorded %v", got)
 	}
 	access(5)

@@ -23,6 +23,28 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/syslog"
 )
 
+// log is a store that can fail.
+type log struct {
+	*storetest.Trail
+	broken error
+}
+
+func newLog() *log { return &log{Trail: &storetest.Trail{Describe: arr.Describe}} }
+
+func (l *log) Append(ctx context.Context, records []arr.Received) (uint64, error) {
+	if l.broken != nil {
+		return 0, l.broken
+	}
+	return l.Trail.Append(ctx, records)
+}
+
+func (l *log) Search(ctx context.Context, c arr.Criteria) (arr.Page, error) {
+	if l.broken != nil {
+		return arr.Page{}, l.broken
+	}
+	return l.Trail.Search(ctx, c)
+}
+
 // trail is where the repository's own use is recorded.
 type trail struct {
 	all    []*atna.AuditMessage
@@ -60,15 +82,15 @@ var (
 	day    = arr.Criteria{From: now.AddDate(-20, 0, 0), To: now.AddDate(1, 0, 0)}
 )
 
-func repository(t *testing.T) (*arr.Repository, *storetest.AuditMemory, *trail) {
+func repository(t *testing.T) (*arr.Repository, *log, *trail) {
 	t.Helper()
-	store, log := &storetest.AuditMemory{}, &trail{}
-	r, err := arr.New(arr.Config{Store: store, Audit: log, Events: &atna.Reporter{SourceID: "arr", UserID: "urn:arr"}, Clock: func() time.Time { return now },
+	store, used := newLog(), &trail{}
+	r, err := arr.New(arr.Config{Store: store, Audit: used, Events: &atna.Reporter{SourceID: "arr", UserID: "urn:arr"}, Clock: func() time.Time { return now },
 		MayRead: func(c auth.Caller) bool { return c.Node == "auditor" }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, store, log
+	return r, store, used
 }
 
 var pacs = syslog.Peer{Network: "tls", Address: "192.0.2.9", Subject: "CN=pacs", Name: "pacs"}
@@ -182,7 +204,7 @@ func TestFlaws(t *testing.T) {
 
 // TestAccesses: a patient is shown who, when and why, and nobody else's accesses.
 func TestAccesses(t *testing.T) {
-	r, _, log := repository(t)
+	r, _, used := repository(t)
 	person := atna.Person{ID: "801234567890", Name: "DURAND CAMILLE", Roles: []atna.CodedValue{{Code: "10", System: "1.2.250.1.71.1.2.7", Text: "Médecin"}}}
 	f := atna.Facts{Time: now, Patient: patient, RequestorID: "CN=lps", RequestorAddress: "192.0.2.1", Persons: []atna.Person{person},
 		Documents: []atna.DocumentFact{{UniqueID: "1.2"}, {UniqueID: "1.3"}}}
@@ -201,14 +223,14 @@ func TestAccesses(t *testing.T) {
 	if err != nil || more || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %v\n%+v\nwant\n%+v", err, more, got, want)
 	}
-	if got := log.take(); !reflect.DeepEqual(got, []string{"110101 0 CN=auditor"}) {
+	if got := used.take(); !reflect.DeepEqual(got, []string{"110101 0 CN=auditor"}) {
 		t.Errorf("recorded %v", got)
 	}
 }
 
 // TestWhoMayRead: a stranger is refused and told so in the log; a search that cannot be recorded is not answered.
 func TestWhoMayRead(t *testing.T) {
-	r, store, log := repository(t)
+	r, store, used := repository(t)
 	if err := r.Keep(t.Context(), "gateway", [][]byte{message(atna.ITI43, atna.Facts{Patient: patient})}); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +244,7 @@ func TestWhoMayRead(t *testing.T) {
 	if _, err := r.Retrieve(t.Context(), stranger, ask(), 0); !errors.Is(err, arr.ErrForbidden) {
 		t.Error(err)
 	}
-	if got := log.take(); !reflect.DeepEqual(got, []string{"ITI-81 8 CN=lps", "ITI-81 8 CN=lps", "ITI-81 8 CN=lps"}) {
+	if got := used.take(); !reflect.DeepEqual(got, []string{"ITI-81 8 CN=lps", "ITI-81 8 CN=lps", "ITI-81 8 CN=lps"}) {
 		t.Errorf("recorded %v", got)
 	}
 	if res, err := r.Search(t.Context(), reader, ask()); err != nil || len(res.Found) != 1 || res.Found[0].Way != arr.ByLocal {
@@ -231,37 +253,37 @@ func TestWhoMayRead(t *testing.T) {
 	if _, err := r.Retrieve(t.Context(), reader, ask(), 7); !errors.Is(err, arr.ErrNoRecord) {
 		t.Error(err)
 	}
-	if got := log.take(); !reflect.DeepEqual(got, []string{"ITI-81 0 CN=auditor", "ITI-81 4 CN=auditor"}) {
+	if got := used.take(); !reflect.DeepEqual(got, []string{"ITI-81 0 CN=auditor", "ITI-81 4 CN=auditor"}) {
 		t.Errorf("recorded %v", got)
 	}
-	log.broken = errors.New("disk full")
+	used.broken = errors.New("disk full")
 	if _, err := r.Search(t.Context(), reader, ask()); err == nil {
 		t.Error("answered without a record")
 	}
-	log.broken, store.Broken = nil, errors.New("disk full")
+	used.broken, store.broken = nil, errors.New("disk full")
 	if err := r.Keep(t.Context(), "gateway", [][]byte{message(atna.ITI43, atna.Facts{})}); err == nil {
 		t.Error("kept without a disk")
 	}
 	if _, err := r.Search(t.Context(), reader, ask()); err == nil {
 		t.Error("searched without a disk")
 	}
-	if got := log.take(); !reflect.DeepEqual(got, []string{"ITI-81 12 CN=auditor"}) {
+	if got := used.take(); !reflect.DeepEqual(got, []string{"ITI-81 12 CN=auditor"}) {
 		t.Errorf("recorded %v", got)
 	}
 }
 
 func TestRefused(t *testing.T) {
-	r, store, log := repository(t)
+	r, store, used := repository(t)
 	r.Refused(t.Context(), pacs, []byte("-5 hello"), fmt.Errorf("%w: no length", syslog.ErrFrame))
 	r.Refused(t.Context(), syslog.Peer{Network: "tls", Address: "192.0.2.66"}, nil, &syslog.HandshakeError{Err: tls.AlertError(42)})
 	r.Refused(t.Context(), syslog.Peer{Network: "tls", Address: "192.0.2.66"}, nil, &syslog.HandshakeError{Err: io.EOF})
-	if len(store.Records) != 1 || string(store.Records[0].Raw) != "-5 hello" {
-		t.Errorf("kept %+v", store.Records)
+	if first, err := store.Read(t.Context(), 0); err != nil || string(first.Raw) != "-5 hello" || store.Size() != 1 {
+		t.Errorf("kept %d, %+v %v", store.Size(), first, err)
 	}
 	if s := r.Senders(); len(s) != 1 || s[0].Broken != 1 || s[0].Flawed != 1 {
 		t.Errorf("%+v", s)
 	}
-	if got := log.take(); !reflect.DeepEqual(got, []string{"110126 8 192.0.2.66 tls: bad certificate"}) {
+	if got := used.take(); !reflect.DeepEqual(got, []string{"110126 8 192.0.2.66 tls: bad certificate"}) {
 		t.Errorf("recorded %q", got)
 	}
 }

@@ -42,17 +42,34 @@ const maxLooked = 20_000
 // Search finds records [ITI-81 3.81.4.1.3] [ITI-82 3.82.4.1.3]. Every search is recorded, with its text, before its answer is given: who reads the log
 // is part of it. ErrForbidden when the caller may not.
 func (r *Repository) Search(ctx context.Context, caller auth.Caller, q Question) (Result, error) {
-	var res Result
 	if err := r.admit(ctx, caller, q); err != nil {
-		return res, err
+		return Result{}, err
 	}
+	res, err := r.find(ctx, q)
+	if err != nil {
+		return res, r.failed(ctx, caller, q, err)
+	}
+	return res, r.answered(ctx, caller, q)
+}
+
+// More goes on with a search that was recorded when it began.
+func (r *Repository) More(ctx context.Context, caller auth.Caller, c Criteria) (Result, error) {
+	if !r.cfg.MayRead(caller) {
+		return Result{}, ErrForbidden
+	}
+	return r.find(ctx, Question{Criteria: c})
+}
+
+// find reads pages of the index until enough is found.
+func (r *Repository) find(ctx context.Context, q Question) (Result, error) {
+	var res Result
 	if q.Keep != nil {
 		q.Criteria.Count = false // what the index counts is more than what is kept
 	}
 	for looked := 0; ; {
 		page, err := r.cfg.Store.Search(ctx, q.Criteria)
 		if err != nil {
-			return res, r.failed(ctx, caller, q, err)
+			return res, err
 		}
 		res.More, res.Total, res.Behind = page.More, page.Total, page.Behind
 		for i, h := range page.Hits {
@@ -61,7 +78,7 @@ func (r *Repository) Search(ctx context.Context, caller auth.Caller, q Question)
 				continue // its time ended while we looked
 			}
 			if err != nil {
-				return Result{}, r.failed(ctx, caller, q, err)
+				return Result{}, err
 			}
 			res.Last = h.Seq
 			if q.Keep == nil || q.Keep(&found) {
@@ -78,7 +95,7 @@ func (r *Repository) Search(ctx context.Context, caller auth.Caller, q Question)
 		}
 		q.Criteria.After, q.Criteria.Resume = res.Last, true
 	}
-	return res, r.answered(ctx, caller, q)
+	return res, nil
 }
 
 func limit(n int) int {
