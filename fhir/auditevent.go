@@ -121,8 +121,8 @@ func numbered(system, code string) *Coding {
 // ID is the logical id of a record of the log.
 func ID(seq uint64) string { return strconv.FormatUint(seq, 10) }
 
-// auditEvent maps a record as DICOM and FHIR map onto each other [FHIR R4 AuditEvent 6.4.8.1]; nil for a record that no audit message could be read from.
-func auditEvent(f *arr.Found) *AuditEvent {
+// AuditEventOf maps a record as DICOM and FHIR map onto each other [FHIR R4 AuditEvent 6.4.8.1]; nil for a record that no audit message could be read from.
+func AuditEventOf(f *arr.Found) *AuditEvent {
 	m := f.Message
 	if m == nil || m.EventIdentification.EventID.Code == "" {
 		return nil

@@ -137,7 +137,7 @@ func (a *Audit) search(w http.ResponseWriter, r *http.Request) {
 	resource := at
 	resource.RawQuery = ""
 	for i := range res.Found {
-		if ev := auditEvent(&res.Found[i]); ev != nil {
+		if ev := AuditEventOf(&res.Found[i]); ev != nil {
 			b.Entry = append(b.Entry, Entry{resource.String() + "/" + ev.ID, ev, &SearchMode{"match"}})
 		}
 	}
@@ -191,7 +191,7 @@ func (a *Audit) read(w http.ResponseWriter, r *http.Request) {
 		refused(w, err)
 		return
 	}
-	ev := auditEvent(&f)
+	ev := AuditEventOf(&f)
 	if ev == nil {
 		refuse(w, http.StatusUnprocessableEntity, "processing", "no audit message can be read from this record ("+strings.Join(f.Flaws, ", ")+"); its bytes are at Binary/"+ID(f.Seq))
 		return

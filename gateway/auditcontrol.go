@@ -15,7 +15,22 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/arr"
+	"github.com/passerelle-sante/passerelle/hl7"
 )
+
+// AuditRecord and AuditSender are what commands are told of the audit log.
+type (
+	AuditRecord = arr.Record
+	AuditSender = arr.Sender
+)
+
+// PatientField is the field, and its value, that an identifier given by an operator asks for.
+func PatientField(id string) (field, value string) {
+	if cx, err := hl7.ParseCX(id); err == nil && cx.AssigningAuthority.UniversalID != "" {
+		return "patient", cx.Key()
+	}
+	return "patient-id", id
+}
 
 // AuditQuery is what an operator asks of the audit log of a running gateway.
 type AuditQuery struct {

@@ -98,7 +98,8 @@ func Describe(rec Received) Row {
 	}
 	if u.Message != nil {
 		d.message(u.Message)
-		d.row.Summary = summarize(u.Message).Append(nil)
+		s := Summarize(u.Message)
+		d.row.Summary = s.Append(nil)
 	}
 	return d.row
 }

@@ -78,9 +78,10 @@ func words(c atna.CodedValue) string {
 	return c.Code
 }
 
-func summarize(m *atna.AuditMessage) *Summary {
+// Summarize says in short who did what.
+func Summarize(m *atna.AuditMessage) Summary {
 	e := &m.EventIdentification
-	s := &Summary{Event: words(e.EventID), Action: e.EventActionCode, Outcome: strconv.Itoa(int(e.EventOutcomeIndicator)), Source: m.AuditSource.AuditSourceID}
+	s := Summary{Event: words(e.EventID), Action: e.EventActionCode, Outcome: strconv.Itoa(int(e.EventOutcomeIndicator)), Source: m.AuditSource.AuditSourceID}
 	if len(e.EventTypeCodes) > 0 {
 		s.Transaction = e.EventTypeCodes[0].Code
 	}
@@ -115,7 +116,9 @@ func (s *Summary) people(all []atna.ActiveParticipant) {
 		}
 		switch kind := kindOf(a); {
 		case kind == node && s.Who == "":
-			s.Who, s.Name = a.UserID, a.UserName
+			if s.Who, s.Name = a.UserID, a.UserName; s.Who == anonymous && s.Name != "" {
+				s.Who, s.Name = s.Name, "" // the certificate tells nodes apart, the address that the profile asks for does not
+			}
 		case kind == structure:
 			s.Structure = a.UserName
 			if s.Structure == "" {
@@ -129,6 +132,9 @@ func (s *Summary) people(all []atna.ActiveParticipant) {
 		}
 	}
 }
+
+// anonymous is the wsa:ReplyTo of nearly every peer [WS-Addressing 1.0 2.1].
+const anonymous = "http://www.w3.org/2005/08/addressing/anonymous"
 
 type kind uint8
 

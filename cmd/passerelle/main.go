@@ -1,4 +1,4 @@
-// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore.
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit.
 package main
 
 import (
@@ -24,6 +24,7 @@ type cli struct {
 	Export  exportCmd  `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
 	Backup  backupCmd  `cmd:"" help:"Copy a running gateway's store to a folder."`
 	Restore restoreCmd `cmd:"" help:"Make a data folder from a backup."`
+	Audit   auditCmd   `cmd:"" help:"Read the audit log of a running gateway."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/gateway"
+)
+
+type auditCmd struct {
+	Search  auditSearchCmd  `cmd:"" help:"List records of the audit log of a running gateway, newest first."`
+	Tail    auditTailCmd    `cmd:"" help:"Show the newest records and those that come."`
+	Export  auditExportCmd  `cmd:"" help:"Write records to a file: DICOM XML, FHIR, CSV, or the messages as they came."`
+	Senders auditSendersCmd `cmd:"" help:"List who sent records since the gateway started."`
+}
+
+// auditFilter is which records. Every flag may be given more than once: any of its values will do.
+type auditFilter struct {
+	Config      string   `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
+	From        string   `help:"Events not before: 2026-11-23, 2026-11-23T08:30:00Z, or a span before now: 24h."`
+	To          string   `help:"Events before, given like --from."`
+	Patient     []string `help:"Patient identifier, id^^^&OID&ISO, or the bare identifier."`
+	Person      []string `help:"National identifier of the person who asked."`
+	User        []string `help:"UserID or AlternativeUserID of any participant."`
+	Role        []string `help:"Role code of a participant."`
+	Purpose     []string `help:"Purpose of use: normal, bris_de_glace, centre_15."`
+	Transaction []string `help:"Event type: ITI-43, 110120."`
+	Outcome     []string `help:"0 success, 4 minor, 8 serious, 12 major failure."`
+	Node        []string `help:"AuditSourceID of the reporter."`
+	Where       []string `help:"FIELD=VALUE for the other fields: event, action, site, address, object, peer, flaw, host, app, kind." placeholder:"FIELD=VALUE"`
+}
+
+func (f *auditFilter) query() (data string, q gateway.AuditQuery, err error) {
+	cfg, err := gateway.Load(f.Config, os.Environ())
+	if err != nil {
+		return "", q, err
+	}
+	q.Fields = map[string][]string{}
+	for name, values := range map[string][]string{"person": f.Person, "user": f.User, "role": f.Role, "purpose": f.Purpose, "transaction": f.Transaction,
+		"outcome": f.Outcome, "node": f.Node} {
+		if len(values) > 0 {
+			q.Fields[name] = values
+		}
+	}
+	for _, p := range f.Patient {
+		name, value := gateway.PatientField(p)
+		q.Fields[name] = append(q.Fields[name], value)
+	}
+	for _, w := range f.Where {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok {
+			return "", q, fmt.Errorf("--where %q is not FIELD=VALUE", w)
+		}
+		q.Fields[name] = append(q.Fields[name], value)
+	}
+	if q.From, err = moment(f.From); err != nil {
+		return "", q, fmt.Errorf("--from: %w", err)
+	}
+	if q.To, err = moment(f.To); err != nil {
+		return "", q, fmt.Errorf("--to: %w", err)
+	}
+	return cfg.Data, q, nil
+}
+
+// moment reads a date, a moment or a span before now; nothing is no moment.
+func moment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return time.Now().Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04:05"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, fmt.Errorf("%q is no date (2026-11-23), no moment (2026-11-23T08:30:00Z) and no span (24h)", text)
+	}
+	return t, nil
+}
+
+type auditSearchCmd struct {
+	auditFilter
+	Limit  int    `help:"At most so many." default:"50"`
+	Oldest bool   `help:"Oldest first."`
+	Format string `help:"${enum}." enum:"text,dicom,fhir,csv,syslog" default:"text"`
+}
+
+func (c *auditSearchCmd) Run(ctx context.Context) error {
+	data, q, err := c.query()
+	if err != nil {
+		return err
+	}
+	q.Limit, q.Oldest = c.Limit, c.Oldest
+	w, err := gateway.NewAuditWriter(os.Stdout, c.Format, isTerminal(os.Stdout))
+	if err != nil {
+		return err
+	}
+	err = gateway.AuditRecords(ctx, data, q, func(int) {}, w.Write)
+	return errors.Join(err, w.Close())
+}
+
+type auditTailCmd struct {
+	auditFilter
+	Format string `help:"${enum}." enum:"text,fhir,syslog" default:"text"`
+}
+
+func (c *auditTailCmd) Run(ctx context.Context) error {
+	data, q, err := c.query()
+	if err != nil {
+		return err
+	}
+	if q.From.IsZero() {
+		q.From = time.Now().Add(-time.Minute)
+	}
+	q.Oldest, q.Follow = true, true
+	w, err := gateway.NewAuditWriter(os.Stdout, c.Format, isTerminal(os.Stdout))
+	if err != nil {
+		return err
+	}
+	if err := gateway.AuditRecords(ctx, data, q, func(int) {}, w.Write); err != nil && ctx.Err() == nil {
+		return errors.Join(err, w.Close())
+	}
+	return w.Close()
+}
+
+type auditExportCmd struct {
+	auditFilter
+	Output string `arg:"" help:"New file."`
+	Format string `help:"${enum}." enum:"dicom,fhir,csv,syslog" default:"dicom"`
+}
+
+func (c *auditExportCmd) Run(ctx context.Context) error {
+	data, q, err := c.query()
+	if err != nil {
+		return err
+	}
+	q.Oldest = true
+	f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	n, err := exportAudit(ctx, f, c.Format, data, q)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(c.Output)) // half an export would pass for a whole one
+	}
+	fmt.Printf("%d records in %s\n", n, c.Output)
+	return nil
+}
+
+func exportAudit(ctx context.Context, f io.Writer, format, data string, q gateway.AuditQuery) (n int, err error) {
+	w, err := gateway.NewAuditWriter(f, format, false)
+	if err != nil {
+		return 0, err
+	}
+	bar := progress(-1, "records")
+	err = gateway.AuditRecords(ctx, data, q, func(total int) { bar.ChangeMax(total) }, func(r gateway.AuditRecord) error {
+		n++
+		_ = bar.Add(1)
+		return w.Write(r)
+	})
+	return n, errors.Join(err, w.Close(), bar.Finish())
+}
+
+type auditSendersCmd struct {
+	Config string `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
+}
+
+func (c *auditSendersCmd) Run(ctx context.Context) error {
+	cfg, err := gateway.Load(c.Config, os.Environ())
+	if err != nil {
+		return err
+	}
+	all, err := gateway.AuditSenders(ctx, cfg.Data)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b gateway.AuditSender) int { return b.Last.Compare(a.Last) })
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "by\tsender\trecords\tbytes\tnot RFC 5424\tbroken off\tlast")
+	for _, s := range all {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.Way, s.Peer, s.Records, s.Bytes, s.Flawed, s.Broken, s.Last.Local().Format(time.DateTime))
+	}
+	return t.Flush()
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
