@@ -178,6 +178,16 @@ func (j *Journal) Next() uint64 {
 	return j.next
 }
 
+// First is the sequence of the oldest record that is still there; Next when there is none.
+func (j *Journal) First() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.segments) == 0 {
+		return j.next
+	}
+	return j.segments[0].first
+}
+
 // StartAt sets the first sequence of a journal that holds no segment, for an index that was restored without its journal.
 func (j *Journal) StartAt(seq uint64) error {
 	j.mu.Lock()

@@ -463,3 +463,25 @@ func (x *index) drop(err error) error {
 	}
 	return err
 }
+
+// verify reads all of every run. What is damaged is reported and built anew.
+func (x *index) verify(ctx context.Context, report *arr.Report) error {
+	x.mu.RLock()
+	runs := x.runs
+	for _, r := range runs {
+		r.use()
+	}
+	x.mu.RUnlock()
+	for _, r := range runs {
+		err := r.verify(ctx)
+		var damage *indexDamage
+		if errors.As(err, &damage) {
+			report.Findings = append(report.Findings, arr.Finding{Kind: arr.IndexDamage, Seq: r.first, End: r.end, File: "index/" + r.name(), Text: damage.what + " is damaged; it is built anew"})
+			err = x.drop(err)
+		}
+		if err = errors.Join(err, r.release()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -21,14 +21,8 @@ func (t *Trail) recover() error {
 	if t.tiers, err = openTiers(t.dir); err != nil {
 		return err
 	}
-	if err := t.tiers.cut(t.sealed.Size); err != nil {
+	if err := t.recoverTree(); err != nil {
 		return err
-	}
-	if t.seal.tree, err = arr.TreeOf(t.sealed.Size, arr.HashTiers(t.tiers.read)); err != nil {
-		return err
-	}
-	if t.sealed.Size > 0 && t.seal.tree.Root() != t.sealed.Root {
-		return &DamageError{File: "hashes", Seq: t.sealed.Size, Reason: "the tree is not the one of the newest checkpoint"}
 	}
 	if err := t.recoverSegments(); err != nil {
 		return err
@@ -37,6 +31,28 @@ func (t *Trail) recover() error {
 		return err
 	}
 	return t.rehash()
+}
+
+// recoverTree reads the tree of the newest checkpoint. Tiers above the first are not flushed: when they do not fit they are computed anew.
+func (t *Trail) recoverTree() error {
+	for range 2 {
+		if err := t.tiers.cut(t.sealed.Size); err != nil {
+			return err
+		}
+		tree, err := arr.TreeOf(t.sealed.Size, t.hashes())
+		if err != nil {
+			return err
+		}
+		if t.seal.tree = tree; tree.Root() == t.sealed.Root || t.sealed.Size == 0 {
+			return nil
+		}
+		for _, f := range t.tiers.files[1:] {
+			if err := f.Truncate(0); err != nil {
+				return err
+			}
+		}
+	}
+	return &DamageError{File: "hashes", Seq: t.sealed.Size, Reason: "the tree is not the one of the newest checkpoint"}
 }
 
 func (t *Trail) recoverNotes() error {
@@ -48,6 +64,7 @@ func (t *Trail) recoverNotes() error {
 		if t.sealed, _, err = arr.OpenCheckpoint(signed, t.keys); err != nil {
 			return &DamageError{File: "checkpoints", Reason: err.Error()}
 		}
+		t.signed = signed
 	}
 	if signed, err = lastNote(filepath.Join(t.dir, "expired")); err != nil || signed == nil {
 		return err

@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -429,3 +430,33 @@ func (r *run) rows(n int) ([]posting, []byte, error) {
 }
 
 func sumAtEnd(page []byte) uint32 { return binary.BigEndian.Uint32(page[len(page)-4:]) }
+
+// verify reads everything.
+func (r *run) verify(ctx context.Context) error {
+	for n := range r.groups {
+		if _, _, err := r.rows(n); err != nil {
+			return err
+		}
+	}
+	t, err := newTermReader(r)
+	for ; err == nil && !t.end; err = t.next() {
+		l, err := r.open(t.now)
+		if err == nil {
+			err = l.all(func([]posting) error { return ctx.Err() })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	b := make([]byte, r.filterSize)
+	if _, err := r.file.ReadAt(b, r.filterAt); err != nil {
+		return err
+	}
+	if sum(b) != r.sumBloom {
+		return r.damage("its filter")
+	}
+	return nil
+}

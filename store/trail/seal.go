@@ -170,6 +170,8 @@ func (t *Trail) sealSome(w work) error {
 
 // writeBlock writes the block gathered and takes its records from the backlog.
 func (t *Trail) writeBlock() error {
+	t.writing.Lock()
+	defer t.writing.Unlock()
 	s := &t.seal
 	s.buf = s.block.Flush(s.buf[:0])
 	h, err := arr.ParseBlockHead(s.buf)
@@ -203,7 +205,7 @@ func (t *Trail) writeBlock() error {
 // segmentFor gives the segment to write to: the last, or a new one when that is full or spans long enough.
 func (t *Trail) segmentFor(h arr.BlockHead) (*segment, error) {
 	if g := t.lastSegment(); g != nil {
-		full := g.size >= t.opt.SegmentSize || len(g.blocks) > 0 && h.Last.Sub(g.oldest) >= t.opt.SegmentSpan
+		full := g.full || g.size >= t.opt.SegmentSize || len(g.blocks) > 0 && h.Last.Sub(g.oldest) >= t.opt.SegmentSpan
 		if !full {
 			return g, nil
 		}
@@ -264,7 +266,7 @@ func (t *Trail) checkpoint() error {
 			return err
 		}
 		t.mu.Lock()
-		t.sealed = c
+		t.sealed, t.signed = c, signed
 		t.mu.Unlock()
 	}
 	return t.journal.DropBefore(min(s.flushed, t.sealed.Size) + 1)

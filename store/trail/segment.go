@@ -20,6 +20,7 @@ type segment struct {
 	first uint64
 	file  *os.File
 	size  int64 // known from the start; of the last segment: written so far
+	full  bool  // takes no more blocks
 
 	mu     sync.Mutex
 	walked bool

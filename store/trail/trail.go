@@ -43,6 +43,7 @@ func (o Options) defaults() Options {
 	set(&o.CheckpointEvery, 5*time.Second)
 	set(&o.Backlog, 64<<20)
 	set(&o.BlockSize, 256<<10)
+	o.Backlog = max(o.Backlog, 2*o.BlockSize) // a block that is not full stays in the backlog
 	set(&o.SegmentSize, 64<<20)
 	set(&o.SegmentSpan, 30*24*time.Hour)
 	set(&o.JournalSegment, 16<<20)
@@ -86,6 +87,7 @@ type Trail struct {
 	bytes    int        // of tail and queue
 	segments []*segment // oldest first; the last is being written
 	sealed   arr.Checkpoint
+	signed   []byte // sealed, as signed
 	expired  uint64
 	want     int // flushes asked for
 	had      int // flushes done
@@ -93,6 +95,7 @@ type Trail struct {
 	failed   error
 
 	seal    sealer
+	writing sync.Mutex // held while a block is written, and to say that a segment takes no more
 	index   *index
 	last    lastBlock
 	workers sync.WaitGroup
@@ -153,7 +156,7 @@ func (t *Trail) open() (err error) {
 	if t.zip, err = arr.NewBlockReader(2); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(t.dir, "public"), []byte(t.opt.Key.Public+"\n"), 0o600); err != nil {
+	if err := t.publishKey(); err != nil {
 		return err
 	}
 	if err := t.recover(); err != nil {
@@ -165,6 +168,15 @@ func (t *Trail) open() (err error) {
 	}
 	t.index, err = openIndex(filepath.Join(t.dir, "index"), key, t)
 	return err
+}
+
+// publishKey puts the public key beside the log, for those who look; who verifies gets it from elsewhere.
+func (t *Trail) publishKey() error {
+	path := filepath.Join(t.dir, "public")
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return writeFile(path, []byte(t.opt.Key.Public+"\n"))
 }
 
 // Close seals what is durable, writes the index's table and releases the files. Appends that wait get ErrClosed.

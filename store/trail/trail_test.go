@@ -33,7 +33,7 @@ func open(t testing.TB, dir string, opt trail.Options) *trail.Trail {
 // options are small, so that little work meets every step.
 func options(t testing.TB) trail.Options {
 	return trail.Options{
-		Describe: describe, Key: key(t), CheckpointEvery: 5 * time.Millisecond, BlockSize: 2000, SegmentSize: 8000, JournalSegment: 20000, SyncEvery: 4000, RunRecords: 64,
+		Describe: describe, Key: key(t), CheckpointEvery: 5 * time.Millisecond, BlockSize: 2000, SegmentSize: 3000, JournalSegment: 20000, SyncEvery: 4000, RunRecords: 64,
 	}
 }
 
