@@ -28,6 +28,9 @@ const (
 // auditDir is where the audit log lies in a data folder.
 func auditDir(data string) string { return filepath.Join(data, "audit") }
 
+// auditKey is the file in it of the key that signs.
+const auditKey = "key"
+
 // auditRepository is the Audit Record Repository of a gateway that is one.
 type auditRepository struct {
 	trail *trail.Trail
@@ -45,7 +48,7 @@ func (g *Gateway) openAudit() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("folder of the audit log: %w", err)
 	}
-	key, err := arr.LoadKey(filepath.Join(dir, "key"), logName(g.cfg.Node.Name))
+	key, err := arr.LoadKey(filepath.Join(dir, auditKey), logName(g.cfg.Node.Name))
 	if err != nil {
 		return fmt.Errorf("key of the audit log: %w", err)
 	}
@@ -183,5 +186,43 @@ func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
+	}
+}
+
+// expireAudit removes what was kept long enough, once a day.
+func (g *Gateway) expireAudit(ctx context.Context) {
+	keep := time.Duration(g.cfg.Audit.Repository.RetentionDays) * 24 * time.Hour
+	for ctx.Err() == nil {
+		first, err := g.audit.trail.Expire(ctx, time.Now().Add(-keep))
+		switch {
+		case err != nil && ctx.Err() == nil:
+			g.log.Error("audit retention", "error", err)
+		case err == nil:
+			g.log.Info("audit retention", "first_record_kept", first)
+		}
+		pause(ctx, 24*time.Hour)
+	}
+}
+
+// stampAudit has checkpoints time-stamped while records come.
+func (g *Gateway) stampAudit(ctx context.Context) {
+	c := g.cfg.Audit.Repository
+	verifier, err := stampVerifier(c.TimestampCA)
+	if err != nil {
+		g.log.Error("time stamps", "error", err)
+		return
+	}
+	s := &arr.Stamper{URL: c.Timestamp, Client: &http.Client{Timeout: 30 * time.Second}, StampVerifier: *verifier}
+	for stamped := uint64(0); ctx.Err() == nil; pause(ctx, time.Duration(c.TimestampEvery)*time.Second) {
+		if g.audit.trail.Checkpoint().Size == stamped {
+			continue
+		}
+		checkpoint, at, err := g.audit.trail.Stamp(ctx, s)
+		if err != nil {
+			g.log.Error("time stamp", "error", err)
+			continue
+		}
+		stamped = checkpoint.Size
+		g.log.Info("checkpoint time-stamped", "records", stamped, "time", at)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -109,7 +110,7 @@ type AuditLine struct {
 func (g *Gateway) serveAudit(w http.ResponseWriter, r *http.Request) {
 	q, err := decodeAuditQuery(r.URL.Query())
 	if err == nil && g.audit == nil {
-		err = errors.New("this gateway is no audit record repository: set audit.repository.enabled")
+		err = errNoAuditLog
 	}
 	var c arr.Criteria
 	if err == nil {
@@ -181,7 +182,7 @@ func (s *auditStream) line(rec arr.Record) error {
 
 func (g *Gateway) serveSenders(w http.ResponseWriter, _ *http.Request) {
 	if g.audit == nil {
-		http.Error(w, "this gateway is no audit record repository: set audit.repository.enabled", http.StatusBadRequest)
+		http.Error(w, errNoAuditLog.Error(), http.StatusBadRequest)
 		return
 	}
 	_ = json.NewEncoder(w).Encode(g.audit.Senders())
@@ -189,7 +190,7 @@ func (g *Gateway) serveSenders(w http.ResponseWriter, _ *http.Request) {
 
 // AuditRecords asks the gateway that runs on data; total is told first (-1: more than are counted), then each record in turn.
 func AuditRecords(ctx context.Context, data string, q AuditQuery, total func(int), each func(arr.Record) error) error {
-	resp, err := askControl(ctx, data, "/audit/records?"+q.encode())
+	resp, err := askControl(ctx, data, http.MethodGet, "/audit/records?"+q.encode(), nil)
 	if err != nil {
 		return err
 	}
@@ -214,7 +215,7 @@ func AuditRecords(ctx context.Context, data string, q AuditQuery, total func(int
 
 // AuditSenders asks the gateway that runs on data who sent what since it started.
 func AuditSenders(ctx context.Context, data string) ([]arr.Sender, error) {
-	resp, err := askControl(ctx, data, "/audit/senders")
+	resp, err := askControl(ctx, data, http.MethodGet, "/audit/senders", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -224,11 +225,11 @@ func AuditSenders(ctx context.Context, data string) ([]arr.Sender, error) {
 }
 
 // askControl asks the gateway that runs on data over its control socket.
-func askControl(ctx context.Context, data, path string) (*http.Response, error) {
+func askControl(ctx context.Context, data, method, path string, body io.Reader) (*http.Response, error) {
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", controlSocket(data))
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ func (g *Gateway) backup(ctx context.Context, dir string) (BackupResult, error) 
 	if err == nil {
 		err = copyTree(ctx, filepath.Join(g.cfg.Data, "documents"), filepath.Join(partial, "documents"), &done, func(int64) {})
 	}
+	if err == nil && g.audit != nil {
+		err = g.backupAudit(ctx, partial, &done)
+	}
 	if err == nil {
 		err = os.Rename(partial, dir)
 	}
@@ -44,6 +47,21 @@ func (g *Gateway) backup(ctx context.Context, dir string) (BackupResult, error) 
 		done.Files, done.Bytes = done.Files+1, done.Bytes+info.Size()
 	}
 	return done, syncDir(filepath.Dir(dir))
+}
+
+// backupAudit copies the audit log as of a checkpoint made now, with the key that signs it. The index is built anew from it.
+func (g *Gateway) backupAudit(ctx context.Context, partial string, done *BackupResult) error {
+	to := auditDir(partial)
+	var bytes int64
+	if _, err := g.audit.trail.Export(ctx, to, func(copied, _ int64) { bytes = copied }); err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	done.Bytes += bytes
+	key, err := os.ReadFile(filepath.Join(auditDir(g.cfg.Data), auditKey))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, auditKey), key, 0o600)
 }
 
 // Restore makes data, which must not exist, from a backup, and checks that the copy is whole: rows agree with each other and every document is there.
@@ -82,12 +100,30 @@ func verify(ctx context.Context, data string) (err error) {
 		return fmt.Errorf("documents: %w", err)
 	}
 	defer func() { err = errors.Join(err, blobs.Close()) }()
-	return db.Documents().Each(ctx, func(blob string) error {
+	if err := db.Documents().Each(ctx, func(blob string) error {
 		if err := blobs.Verify(ctx, blob); err != nil {
 			return fmt.Errorf("document bytes %s: %w", blob, err)
 		}
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return verifyAudit(ctx, data)
+}
+
+// verifyAudit proves the audit log of a data folder, when it has one.
+func verifyAudit(ctx context.Context, data string) error {
+	if _, err := os.Stat(auditDir(data)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	report, err := AuditVerify(ctx, auditDir(data), AuditVerification{})
+	if err == nil && !report.OK() {
+		err = errors.New(report.Findings[0].String())
+	}
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	return nil
 }
 
 // copyTree copies regular files; unfinished ones (.tmp) stay behind.

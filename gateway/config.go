@@ -98,12 +98,16 @@ type AuditConfig struct {
 
 // AuditRepositoryConfig is about the Audit Record Repository; without Enabled there is none.
 type AuditRepositoryConfig struct {
-	Enabled    bool            `yaml:"enabled"`
-	Readers    []string        `yaml:"readers"`     // common names of the nodes that may search it (ITI-81, ITI-82)
-	Checkpoint int64           `yaml:"checkpoint"`  // seconds between signed checkpoints while records come
-	MaxMessage int64           `yaml:"max_message"` // bytes of one syslog message
-	Rules      string          `yaml:"rules"`       // file of the rules that raise alerts; empty watches nothing
-	Quirks     map[string]bool `yaml:"quirks"`
+	Enabled        bool            `yaml:"enabled"`
+	Readers        []string        `yaml:"readers"`         // common names of the nodes that may search it (ITI-81, ITI-82)
+	RetentionDays  int64           `yaml:"retention_days"`  // records older than this are removed, their hashes stay; 0 keeps everything
+	Checkpoint     int64           `yaml:"checkpoint"`      // seconds between signed checkpoints while records come
+	MaxMessage     int64           `yaml:"max_message"`     // bytes of one syslog message
+	Rules          string          `yaml:"rules"`           // file of the rules that raise alerts; empty watches nothing
+	Timestamp      string          `yaml:"timestamp"`       // URL of an RFC 3161 authority that stamps checkpoints
+	TimestampCA    string          `yaml:"timestamp_ca"`    // PEM file of the authorities its certificate may come from
+	TimestampEvery int64           `yaml:"timestamp_every"` // seconds between time stamps while records come
+	Quirks         map[string]bool `yaml:"quirks"`
 }
 
 // auditQuirks are the tolerated faults of senders of audit records.
@@ -156,7 +160,7 @@ func defaults() Config {
 		Data:     "data",
 		SOAP:     SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
 		Registry: RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
-		Audit:    AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, MaxMessage: syslog.MaxMessage}},
+		Audit:    AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
 		Clock:    ClockConfig{MaxOffset: 1000, Every: 600},
 		Store:    StoreConfig{ObjectCache: 128 << 20},
 		Log:      LogConfig{Format: "json", Level: "info"},
@@ -241,10 +245,13 @@ func (c *Config) checkAudit(wrong func(key, format string, args ...any)) {
 			}
 		}
 	}
-	for key, n := range map[string]int64{"audit.repository.checkpoint": a.Checkpoint, "audit.repository.max_message": a.MaxMessage, "clock.every": c.Clock.Every} {
+	for key, n := range map[string]int64{"audit.repository.checkpoint": a.Checkpoint, "audit.repository.timestamp_every": a.TimestampEvery, "audit.repository.max_message": a.MaxMessage, "clock.every": c.Clock.Every} {
 		if n <= 0 {
 			wrong(key, "a number above zero is due")
 		}
+	}
+	if a.RetentionDays < 0 {
+		wrong("audit.repository.retention_days", "a number of days is due, 0 to keep everything")
 	}
 	for name := range a.Quirks {
 		if !slices.Contains(auditQuirks, name) {
@@ -254,6 +261,14 @@ func (c *Config) checkAudit(wrong func(key, format string, args ...any)) {
 	if a.Rules != "" {
 		if _, err := loadRules(a.Rules); err != nil {
 			wrong("audit.repository.rules", "%v", err)
+		}
+	}
+	if a.Timestamp != "" {
+		if u, err := url.Parse(a.Timestamp); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			wrong("audit.repository.timestamp", "%q is not an http or https URL", a.Timestamp)
+		}
+		if a.TimestampCA == "" {
+			wrong("audit.repository.timestamp_ca", "a PEM file is due: stamps of anybody would be no proof")
 		}
 	}
 }
@@ -303,7 +318,7 @@ func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
 
 // resolve makes the paths of the file relative to its folder.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules} {
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

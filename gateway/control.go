@@ -35,6 +35,7 @@ func (g *Gateway) control() (stop func(), err error) {
 	mux.HandleFunc("POST /backup", g.serveBackup)
 	mux.HandleFunc("GET /audit/records", g.serveAudit)
 	mux.HandleFunc("GET /audit/senders", g.serveSenders)
+	g.serveProofs(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -72,20 +73,10 @@ func Backup(ctx context.Context, data, dir string) (BackupResult, error) {
 	if err != nil {
 		return done, err
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", controlSocket(data))
-	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway/backup", bytes.NewReader(body))
+	resp, err := askControl(ctx, data, http.MethodPost, "/backup", bytes.NewReader(body))
 	if err != nil {
-		return done, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return done, fmt.Errorf("no gateway answers on %s: is it running with this configuration? %w", controlSocket(data), err)
+		return done, fmt.Errorf("backup: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return done, fmt.Errorf("backup: %s", firstLine(resp.Body))
-	}
 	return done, json.NewDecoder(resp.Body).Decode(&done)
 }

@@ -233,6 +233,12 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 	if g.audit != nil && g.audit.watch != nil {
 		wg.Go(func() { g.watchAudit(ctx) })
 	}
+	if g.audit != nil && g.cfg.Audit.Repository.RetentionDays > 0 {
+		wg.Go(func() { g.expireAudit(ctx) })
+	}
+	if g.audit != nil && g.cfg.Audit.Repository.Timestamp != "" {
+		wg.Go(func() { g.stampAudit(ctx) })
+	}
 	if g.remote != nil {
 		wg.Go(func() { g.keepSettling(ctx) })
 	}

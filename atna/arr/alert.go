@@ -62,12 +62,12 @@ const maxKeys = 100_000
 // Watch judges records by rules in the order they were kept. It is not safe for concurrent use.
 type Watch struct {
 	rules []Rule
-	seen  []map[string]*window // of each rule, by value of Per
+	seen  []map[string]*tally // of each rule, by value of Per
 	proof []map[string]time.Time
 }
 
-// window is what one rule remembers of one value: when which values were counted, oldest first.
-type window struct {
+// tally is what one rule remembers of one value: when which values were counted, oldest first.
+type tally struct {
 	moments []sighting
 	fired   time.Time
 }
@@ -84,7 +84,7 @@ func NewWatch(rules []Rule) (*Watch, error) {
 		if err := rules[i].Check(); err != nil {
 			return nil, err
 		}
-		w.seen, w.proof = append(w.seen, map[string]*window{}), append(w.proof, map[string]time.Time{})
+		w.seen, w.proof = append(w.seen, map[string]*tally{}), append(w.proof, map[string]time.Time{})
 	}
 	return w, nil
 }
@@ -178,9 +178,9 @@ func (w *Watch) count(i int, who string, row Row) (int, bool) {
 	win := all[who]
 	if win == nil {
 		if len(all) >= maxKeys {
-			forget(all, func(a *window) time.Time { return a.moments[len(a.moments)-1].at })
+			forget(all, func(a *tally) time.Time { return a.moments[len(a.moments)-1].at })
 		}
-		win = &window{}
+		win = &tally{}
 		all[clone(who)] = win
 	}
 	counted := perhaps(values(row, r.Count))

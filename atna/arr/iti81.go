@@ -52,6 +52,14 @@ func (r *Repository) Search(ctx context.Context, caller auth.Caller, q Question)
 	return res, r.answered(ctx, caller, q)
 }
 
+// Used records that the log is put to a use that is no search: exported, verified. ErrForbidden when the caller may not.
+func (r *Repository) Used(ctx context.Context, caller auth.Caller, q Question) error {
+	if err := r.admit(ctx, caller, q); err != nil {
+		return err
+	}
+	return r.answered(ctx, caller, q)
+}
+
 // More goes on with a search that was recorded when it began.
 func (r *Repository) More(ctx context.Context, caller auth.Caller, c Criteria) (Result, error) {
 	if !r.cfg.MayRead(caller) {

@@ -19,6 +19,12 @@ type auditCmd struct {
 	Tail    auditTailCmd    `cmd:"" help:"Show the newest records and those that come."`
 	Export  auditExportCmd  `cmd:"" help:"Write records to a file: DICOM XML, FHIR, CSV, or the messages as they came."`
 	Senders auditSendersCmd `cmd:"" help:"List who sent records since the gateway started."`
+
+	Verify        auditVerifyCmd        `cmd:"" help:"Prove that nobody altered an audit log: an export, a stopped or a running gateway's; or check one proof."`
+	Checkpoint    auditCheckpointCmd    `cmd:"" help:"Print the newest signed checkpoint of a running gateway: keep it elsewhere."`
+	Prove         auditProveCmd         `cmd:"" help:"Prove that a record is in the log, or that the log continues an older checkpoint."`
+	Countersign   auditCountersignCmd   `cmd:"" help:"Sign another gateway's checkpoint as its witness; two that contradict each other are never signed."`
+	Countersigned auditCountersignedCmd `cmd:"" help:"Hand a countersigned checkpoint to the running gateway whose log it is of."`
 }
 
 // auditFilter is which records. Every flag may be given more than once: any of its values will do.
@@ -136,13 +142,23 @@ func (c *auditTailCmd) Run(ctx context.Context) error {
 
 type auditExportCmd struct {
 	auditFilter
-	Output string `arg:"" help:"New file."`
-	Format string `help:"${enum}." enum:"dicom,fhir,csv,syslog" default:"dicom"`
+	Output string `arg:"" help:"New file; with the form log, a new folder."`
+	Format string `help:"${enum}; log is the whole log in a folder, to verify elsewhere." enum:"dicom,fhir,csv,syslog,log" default:"dicom"`
 }
 
 func (c *auditExportCmd) Run(ctx context.Context) error {
 	data, q, err := c.query()
 	if err != nil {
+		return err
+	}
+	if c.Format == "log" {
+		if len(q.Fields) > 0 || !q.From.IsZero() || !q.To.IsZero() {
+			return errors.New("the log can only be exported whole: a part proves nothing about the rest")
+		}
+		text, err := gateway.AuditExport(ctx, data, c.Output)
+		if err == nil {
+			fmt.Printf("%s is the log of\n%s", c.Output, text)
+		}
 		return err
 	}
 	q.Oldest = true
