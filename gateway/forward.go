@@ -17,7 +17,8 @@ func (g *Gateway) newForwarder() *recorder.Recorder {
 		return nil
 	}
 	hostname, _ := os.Hostname()
-	c := recorder.Config{Log: auditLog{g.db.Audit()}, Hostname: hostname, AppName: g.cfg.Node.Name, ProcID: g.events.ProcessID, Logger: g.log}
+	// No process id: a record that is sent again after a restart must be the same bytes, so that the repository knows it again.
+	c := recorder.Config{Log: auditLog{g.db.Audit()}, Hostname: hostname, AppName: g.cfg.Node.Name, Logger: g.log}
 	if g.audit != nil {
 		c.Destinations = append(c.Destinations, g.ownRepository())
 	}

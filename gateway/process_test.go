@@ -142,6 +142,23 @@ func (p *process) configure(more string) {
 	}
 }
 
+// replace changes the configuration before the gateway starts.
+func (p *process) replace(old, with string) {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "c.yaml")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	changed := strings.Replace(string(b), old, with, 1)
+	if changed == string(b) {
+		p.t.Fatalf("the configuration has no %q", old)
+	}
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // objects counts what is stored, by kind, as the metrics tell.
 func (p *process) objects() map[string]int {
 	p.t.Helper()

@@ -19,6 +19,7 @@ type line struct {
 	cursor uint64 // delivered for certain
 	sent   uint64 // written
 	taken  []mark // written, not yet settled
+	deaf   int    // ends of connections in a row that the repository did not answer
 	xml    []byte
 	body   []byte
 }
@@ -35,7 +36,7 @@ var errIdle = errors.New("closed while idle")
 // drainTime is what a repository is given to read the rest when we stop.
 const drainTime = 5 * time.Second
 
-// run streams until the connection breaks (an error), the log fails (a *logError) or ctx ends (nil). Nothing is dialled before there is
+// run streams until the connection breaks (an error), ends in good order (nil), the log fails (a *logError) or ctx ends (nil). Nothing is dialled before there is
 // something to say.
 func (l *line) run(ctx context.Context) error {
 	l.sent = l.cursor
@@ -58,13 +59,12 @@ func (l *line) run(ctx context.Context) error {
 			return l.logFailed(ctx, err)
 		}
 		if len(entries) > 0 {
-			if err := l.send(ctx, entries); err != nil {
-				return err
-			}
-			continue
+			err = l.send(ctx, entries)
+		} else {
+			err = l.rest(ctx)
 		}
-		switch err := l.rest(ctx); {
-		case err == errIdle:
+		switch {
+		case err == errIdle || err == errAsked:
 			return nil
 		case err != nil:
 			return err
@@ -123,11 +123,10 @@ func (l *line) hand(ctx context.Context) error {
 		if err := l.d.Keep(ctx, l.messages(entries)); err != nil {
 			return fmt.Errorf("hand over: %w", err)
 		}
-		l.cursor = entries[len(entries)-1].Seq
-		if err := l.r.cfg.Log.SetCursor(context.WithoutCancel(ctx), l.d.Name, l.cursor); err != nil {
-			return l.logFailed(ctx, err)
+		if err := l.advance(ctx, entries[len(entries)-1].Seq); err != nil {
+			return err
 		}
-		l.r.note(l.i, func(s *Status) { s.Delivered, s.Connected, s.LastError = l.cursor, true, "" })
+		l.r.note(l.i, func(s *Status) { s.Connected, s.LastError = true, "" })
 	}
 	return nil
 }
@@ -156,7 +155,7 @@ func (l *line) message(dst []byte, m *atna.AuditMessage) []byte {
 		AppName: cfg.AppName, ProcID: cfg.ProcID, MsgID: syslog.DefaultMsgID, BOM: true, Body: l.xml})
 }
 
-// settle advances the cursor over what was written at least age ago, provided that the receiver has not hung up.
+// settle advances the cursor over what was written at least age ago, provided that the receiver has not hung up. Over TLS it asks to be sure.
 func (l *line) settle(ctx context.Context, now time.Time, age time.Duration) error {
 	select {
 	case <-l.c.Gone():
@@ -170,11 +169,49 @@ func (l *line) settle(ctx context.Context, now time.Time, age time.Duration) err
 	if n == 0 {
 		return nil
 	}
+	if l.certain() {
+		return l.ask(ctx)
+	}
 	seq := l.taken[n-1].seq
-	if err := l.r.cfg.Log.SetCursor(ctx, l.d.Name, seq); err != nil {
+	l.taken = append(l.taken[:0], l.taken[n:]...)
+	return l.advance(ctx, seq)
+}
+
+// certain tells whether the way says when the repository has read everything: over TLS the end of a connection cannot be mistaken for a crash.
+func (l *line) certain() bool { return l.d.Target.Network == "tls" && l.deaf < maxDeaf }
+
+// maxDeaf is how often in a row a repository may leave the end of a connection unanswered before we stop asking.
+const maxDeaf = 3
+
+// errAsked tells that the connection was ended in good order to learn that everything arrived: the next record opens another.
+var errAsked = errors.New("ended to be certain")
+
+// ask ends the connection and waits for the repository to end it too, which it does once it has read everything.
+func (l *line) ask(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := l.c.Drain(wait)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		if l.deaf++; l.deaf == maxDeaf {
+			l.r.cfg.Logger.Warn("the audit repository does not answer the end of a connection: what a connection took counts as delivered when it stays open",
+				"destination", l.d.Name, "settle", l.r.cfg.Settle)
+		}
+		return fmt.Errorf("the repository did not read everything within %s", drainTime)
+	case err != nil:
+		return fmt.Errorf("the repository broke off: %w", err)
+	}
+	l.deaf = 0
+	if err := l.advance(ctx, l.sent); err != nil {
+		return err
+	}
+	return errAsked
+}
+
+func (l *line) advance(ctx context.Context, seq uint64) error {
+	if err := l.r.cfg.Log.SetCursor(context.WithoutCancel(ctx), l.d.Name, seq); err != nil {
 		return l.logFailed(ctx, err)
 	}
-	l.taken = append(l.taken[:0], l.taken[n:]...)
 	l.cursor = seq
 	l.r.note(l.i, func(s *Status) { s.Delivered = seq })
 	return nil
@@ -227,11 +264,5 @@ func (l *line) end(ctx context.Context) error {
 	if err := l.c.Drain(ctx); err != nil {
 		return nil // not certain: the next start sends it again
 	}
-	seq := l.taken[len(l.taken)-1].seq
-	if err := l.r.cfg.Log.SetCursor(ctx, l.d.Name, seq); err != nil {
-		return &logError{fmt.Errorf("keep the cursor of %s: %w", l.d.Name, err)}
-	}
-	l.cursor = seq
-	l.r.note(l.i, func(s *Status) { s.Delivered = seq })
-	return nil
+	return l.advance(ctx, l.taken[len(l.taken)-1].seq)
 }

@@ -1,10 +1,11 @@
 // Package recorder is the secure node's side of ITI-20: it forwards the audit messages that a local log keeps to one or several audit record
 // repositories by syslog. Transactions write to the log and never wait for a repository.
 //
-// Delivery is at least once. Syslog has no acknowledgement, so a record counts as delivered once the connection that took it has stayed open
-// for a while (Config.Settle) or the repository closed it in good order after everything was sent; only then does the cursor of the destination
-// advance. When a connection breaks, everything after the cursor is sent again: the last records may arrive twice, none is lost. Over UDP a
-// record counts as delivered when it was sent.
+// Delivery is at least once. Syslog has no acknowledgement. Over TLS the recorder therefore ends its connection in good order every now and then
+// (Config.Settle) and opens another: a repository that ends it too has read everything, and one that crashed cannot be mistaken for it. Over plain
+// TCP, where it could, a record counts as delivered once the connection that took it has stayed open for that long; over UDP when it was sent. Only
+// then does the cursor of the destination advance. When a connection breaks, everything after the cursor is sent again: the last records may arrive
+// twice, none is lost.
 package recorder
 
 import (
@@ -54,7 +55,7 @@ type Config struct {
 	AppName      string                           // syslog APP-NAME
 	ProcID       string                           // syslog PROCID
 	Batch        int                              // entries of one write; 0 means 64
-	Settle       time.Duration                    // how long a connection must live on before what it took counts as delivered; 0 means 2 s
+	Settle       time.Duration                    // how long what a connection took waits before it counts as delivered, or before that is asked; 0 means 2 s
 	Backoff      func(failures int) time.Duration // wait before the next connection; nil doubles from 0.5 s to 1 min
 	Logger       *slog.Logger                     // nil discards
 }
@@ -165,8 +166,8 @@ func (r *Recorder) forward(ctx context.Context, i int, d Destination) error {
 		return stopped(ctx, fmt.Errorf("read the cursor of %s: %w", d.Name, err))
 	}
 	r.note(i, func(s *Status) { s.Delivered = cursor })
-	for failures := 0; ctx.Err() == nil; {
-		l := &line{r: r, i: i, d: d, cursor: cursor}
+	for failures, deaf := 0, 0; ctx.Err() == nil; {
+		l := &line{r: r, i: i, d: d, cursor: cursor, deaf: deaf}
 		run := l.run
 		if d.Keep != nil {
 			run = l.hand
@@ -175,7 +176,7 @@ func (r *Recorder) forward(ctx context.Context, i int, d Destination) error {
 		if l.cursor > cursor {
 			failures = 0
 		}
-		cursor = l.cursor
+		cursor, deaf = l.cursor, l.deaf
 		if broken, ok := errors.AsType[*logError](err); ok {
 			return stopped(ctx, broken.err)
 		}

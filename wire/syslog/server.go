@@ -78,7 +78,13 @@ func or(n, otherwise int) int {
 }
 
 func (s *Server) serve(ctx context.Context, c net.Conn) {
-	defer func() { _ = c.Close() }()
+	whole := false
+	defer func() {
+		if !whole {
+			reset(c)
+		}
+		_ = c.Close()
+	}()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) }) // what is being handled is handled
 	defer stop()
 	from, err := s.greet(ctx, c)
@@ -100,9 +106,22 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 			if len(r.Partly()) > 0 || errors.Is(err, ErrFrame) {
 				s.refused(ctx, from, r.Partly(), err)
 			}
+			whole = err == io.EOF && ctx.Err() == nil
 			return
 		}
 	}
+}
+
+// reset makes the end of a connection that was not read to its end look like what it is: a sender that sees it closed in good order takes
+// everything for read.
+func reset(c net.Conn) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = c.Close()
 }
 
 func (s *Server) idle() time.Duration {
