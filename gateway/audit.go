@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -124,7 +125,14 @@ func (g *Gateway) ownRepository() recorder.Destination {
 // syslogServer is what receives audit records.
 func (g *Gateway) syslogServer() *syslog.Server {
 	c := g.cfg.Audit.Repository
-	return &syslog.Server{Handler: g.audit, Max: int(c.MaxMessage), Lines: c.tolerates(string(syslog.QuirkLines)), Refused: g.audit.Refused}
+	return &syslog.Server{Handler: g.audit, Max: int(c.MaxMessage), Lines: c.tolerates(string(syslog.QuirkLines)),
+		Refused: func(ctx context.Context, from syslog.Peer, partly []byte, err error) {
+			if handshake, ok := errors.AsType[*syslog.HandshakeError](err); ok {
+				g.notAuthenticated(from.Address, handshake.Err.Error())
+				return
+			}
+			g.audit.Refused(ctx, from, partly, err)
+		}}
 }
 
 func (d *doors) syslog(ctx context.Context, name, addr string, secure bool) error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -87,17 +86,8 @@ func (r *Repository) keep(ctx context.Context, way Way, peer string, msgs [][]by
 	return nil
 }
 
-// Refused implements syslog.Server.Refused: what broke off a connection is kept too, as far as it came, and marked by being no message; a node that
-// could not authenticate is a security alert [ITI-19 3.19.6.3].
+// Refused takes what syslog.Server.Refused hears of messages: what broke off a connection is kept too, as far as it came, and marked by being no message.
 func (r *Repository) Refused(ctx context.Context, from syslog.Peer, partly []byte, err error) {
-	if handshake, ok := errors.AsType[*syslog.HandshakeError](err); ok {
-		if errors.Is(err, io.EOF) || strings.Contains(err.Error(), "connection reset") {
-			return // somebody knocked and went: a port check
-		}
-		f := atna.Facts{Time: r.cfg.Clock(), Outcome: atna.OutcomeSerious, OutcomeText: handshake.Err.Error(), RequestorAddress: from.Address, RequestorID: from.Address}
-		r.record(ctx, atna.NodeAuthenticationFailure, f)
-		return
-	}
 	r.cfg.Log.Warn("audit connection broken off", "peer", from.Address, "network", from.Network, "error", err)
 	if len(partly) > 0 {
 		if err := r.ServeSyslog(ctx, from, [][]byte{partly}); err != nil {
