@@ -57,7 +57,7 @@ func (p *page) summary() {
 		} else {
 			p.raw(", ")
 		}
-		p.text(entity(&d.Authors[i].Entity))
+		p.text(playedBy(&d.Authors[i].Entity))
 	}
 	p.raw("</p>\n</div>\n</header>\n")
 }
@@ -253,10 +253,15 @@ func patientLine(t *cda.RecordTarget) string {
 	if used != "" && used != family {
 		name = join(" ", used, given) + " (nom de naissance : " + family + ")"
 	}
-	sex := map[string]string{"M": "sexe masculin", "F": "sexe féminin", "UN": "sexe indéterminé"}[t.Patient.AdministrativeGenderCode.Code]
+	code := t.Patient.AdministrativeGenderCode.Code
+	sex := map[string]string{"M": "sexe masculin", "F": "sexe féminin", "UN": "sexe indéterminé"}[code]
 	born := when(t.Patient.BirthTime)
 	if born != "" {
-		born = "né(e) le " + born
+		verb, ok := map[string]string{"M": "né le ", "F": "née le "}[code]
+		if !ok {
+			verb = "naissance : "
+		}
+		born = verb + born
 	}
 	if line := join(", ", name, sex, born); line != "" {
 		return line
@@ -288,7 +293,10 @@ func coded(c cda.CD) string {
 
 func identifier(i cda.II) string { return join("^", i.Root, i.Extension) }
 
-func entity(e *cda.Entity) string {
+// entity says who it is and how to reach them.
+func entity(e *cda.Entity) string { return join(" · ", playedBy(e), telecoms(e.Telecoms)) }
+
+func playedBy(e *cda.Entity) string {
 	name := ""
 	switch {
 	case len(e.Names) > 0:
@@ -300,7 +308,7 @@ func entity(e *cda.Entity) string {
 	if e.Organization != nil {
 		org = e.Organization.Name
 	}
-	return join(" · ", name, coded(e.Code), org, telecoms(e.Telecoms))
+	return join(" · ", name, coded(e.Code), org)
 }
 
 // personName puts a name in the order it is said in: title, first name, family name.
