@@ -232,7 +232,9 @@ func TestCurves(t *testing.T) {
 
 func TestFulfils(t *testing.T) {
 	doc, item := cda.II{Root: "1.2.3"}, cda.II{Root: "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"}
-	drug := func(code string) *cda.Product { return &cda.Product{Code: cda.CD{Code: code, System: "1.2.250.1.213.2.3.1"}} }
+	drug := func(code string) *cda.Product {
+		return &cda.Product{Code: cda.CD{Code: code, System: "1.2.250.1.213.2.3.1"}}
+	}
 	p := &extract.Prescription{IDs: []cda.II{item}, Document: doc, Product: drug("6")}
 	for name, c := range map[string]struct {
 		d    extract.Dispensation

@@ -81,7 +81,11 @@ func xcn(e *cda.Entity) hl7.XCN {
 	if id.Root != "" {
 		authority = "&" + id.Root + "&ISO"
 	}
-	return hl7.XCN(escape(id.Extension) + "^" + escape(family) + "^" + escape(given) + "^^^^^^" + authority + "^" + nameType + "^^^" + idType(id, e.Device != nil))
+	person := escape(id.Extension) + "^" + escape(family) + "^" + escape(given) + "^^^^^^" + authority + "^" + nameType
+	if id.IsZero() {
+		return hl7.XCN(person)
+	}
+	return hl7.XCN(person + "^^^" + idType(id, e.Device != nil))
 }
 
 // idType is the kind of an identifier of a person: national (IDNPS), of a structure for its member (EI) or device (RI), or the INS (NH).
