@@ -13,7 +13,7 @@ type decoder struct {
 }
 
 var extensionPrefixes = map[string]string{
-	namespaceLab: "lab:", namespacePharm: "pharm:", namespaceDICOM: "ps3-20:", namespaceSDTC: "sdtc:",
+	namespaceLab: "lab:", namespacePharm: "pharm:", namespaceDICOM: "ps3-20:", namespaceSDTC: "sdtc:", namespaceXSLT: "xsl:",
 }
 
 // name is the local name of the current element, with a prefix of ours when it is of an extension, empty when of an unknown one.

@@ -1,6 +1,7 @@
 package cda
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
@@ -11,6 +12,7 @@ type Section struct {
 	Parent      *Section // nil at the top
 	Depth       int      // from 1
 	Index       int      // position among the sections of the document, from 1
+	Path        string   // XPath, with positions
 	ID          string   // the ID attribute
 	TemplateIDs []II
 	IDs         []II
@@ -44,7 +46,7 @@ func Walk(b []byte, o Options, v Visitor) (*Document, error) {
 	w := &walk{decoder: decoder{r: xmlpull.NewReader(text, xmlpull.Options{BOM: true, MaxDepth: o.maxDepth()})}, v: v,
 		doc: &Document{Encoding: encoding, wordings: map[string]string{}}}
 	if len(text) > 0 && (len(b) == 0 || &text[0] != &b[0]) {
-		w.find("CDA-ENCODING", Information, 1, "the document is encoded in "+encoding+", UTF-8 is due", "CI-SIS structuration minimale")
+		w.find("CDA-ENCODING", "/", Information, 1, "the document is encoded in "+encoding+", UTF-8 is due", "CI-SIS structuration minimale")
 	}
 	if w.err = w.root(); w.err != nil {
 		return nil, w.err
@@ -65,9 +67,9 @@ type walk struct {
 	sections int
 }
 
-func (w *walk) find(rule string, s Severity, line int, text, clause string) {
+func (w *walk) find(rule, path string, s Severity, line int, text, clause string) {
 	if len(w.doc.Findings) < maxFindings {
-		w.doc.Findings = append(w.doc.Findings, Finding{Rule: rule, Severity: s, Line: line, Text: text, Clause: clause})
+		w.doc.Findings = append(w.doc.Findings, Finding{Rule: rule, Severity: s, Path: path, Line: line, Text: text, Clause: clause})
 	}
 }
 
@@ -97,11 +99,14 @@ func (w *walk) root() error {
 	}
 	w.doc.Line = w.r.Line()
 	w.each(func(name string) {
-		if name == "component" {
+		switch name {
+		case "component":
 			w.each(w.body)
-			return
+		case "xsl:stylesheet":
+			w.doc.SelfDisplay = true
+		default:
+			w.header(w.doc, name)
 		}
-		w.header(w.doc, name)
 	})
 	return w.err
 }
@@ -117,29 +122,32 @@ func (w *walk) body(name string) {
 		})
 	case "structuredBody":
 		w.doc.Level = max(w.doc.Level, Level2)
+		n := 0
 		w.each(func(name string) {
 			if name == "component" {
-				w.component(nil)
+				n++
+				w.component(nil, "/ClinicalDocument/component/structuredBody", n)
 			}
 		})
 	}
 }
 
-func (w *walk) component(parent *Section) {
+// component reads the n-th component below path.
+func (w *walk) component(parent *Section, path string, n int) {
 	w.each(func(name string) {
 		if name == "section" {
-			w.section(parent)
+			w.section(parent, path+"/component["+strconv.Itoa(n)+"]/section")
 		}
 	})
 }
 
-func (w *walk) section(parent *Section) {
+func (w *walk) section(parent *Section, path string) {
 	w.sections++
-	s := &Section{Parent: parent, Depth: 1, Index: w.sections, ID: w.attr("ID"), Line: w.r.Line()}
+	s := &Section{Parent: parent, Depth: 1, Index: w.sections, Path: path, ID: w.attr("ID"), Line: w.r.Line()}
 	if parent != nil {
 		s.Depth = parent.Depth + 1
 	}
-	told := false
+	told, inner := false, 0
 	tell := func() {
 		if !told && w.v.Section != nil {
 			w.note(w.v.Section(s))
@@ -164,7 +172,8 @@ func (w *walk) section(parent *Section) {
 			w.entry(s)
 		case "component":
 			tell()
-			w.component(s)
+			inner++
+			w.component(s, path, inner)
 		}
 	})
 	tell()
@@ -186,7 +195,7 @@ func (w *walk) narrative(s *Section) {
 			w.err = w.r.Fail("read beyond the narrative")
 		}
 	case w.v.Entry != nil:
-		w.index()
+		w.index(s.Path + "/text")
 	}
 }
 
@@ -203,7 +212,7 @@ func (w *walk) entry(s *Section) {
 }
 
 // index keeps the text of every element of a narrative that has an ID. The texts are cut from one buffer, so that nested IDs cost nothing.
-func (w *walk) index() {
+func (w *walk) index(path string) {
 	type open struct {
 		id    string
 		from  int
@@ -234,8 +243,9 @@ func (w *walk) index() {
 		case k == xmlpull.End && len(stack) > 0 && w.r.Depth() < stack[len(stack)-1].depth:
 			o := stack[len(stack)-1]
 			stack = stack[:len(stack)-1]
-			if _, twice := closed[o.id]; twice || w.doc.wordings[o.id] != "" {
-				w.find("CDA-ID-TWICE", Error, w.r.Line(), "two elements of the narrative have the same ID; references go to the first", "XML 1.0 3.3.1")
+			_, here := closed[o.id]
+			if _, before := w.doc.wordings[o.id]; here || before {
+				w.find("CDA-ID-TWICE", path, Error, w.r.Line(), "two elements of the narrative have the same ID; references go to the first", "XML 1.0 3.3.1")
 				continue
 			}
 			closed[o.id] = [2]int{o.from, buf.Len()}

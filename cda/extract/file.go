@@ -24,16 +24,10 @@ func Body(b []byte, o cda.Options) (*cda.ED, error) {
 // Files are all the files a document carries, in document order: its body of level 1, or the media of its entries (the PDF copy of a report).
 func Files(b []byte, o cda.Options) ([]*cda.ED, error) {
 	var list []*cda.ED
-	var gather func(e *cda.Statement)
-	gather = func(e *cda.Statement) {
-		if e.Media != nil {
-			list = append(list, e.Media)
-		}
-		for _, x := range e.Related {
-			gather(x.Statement)
-		}
-	}
-	doc, err := cda.Walk(b, o, cda.Visitor{Entry: func(_ *cda.Section, e *cda.Statement) error { gather(e); return nil }})
+	doc, err := cda.Walk(b, o, cda.Visitor{Entry: func(_ *cda.Section, e *cda.Statement) error {
+		list = media(list, e)
+		return nil
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -41,4 +35,14 @@ func Files(b []byte, o cda.Options) ([]*cda.ED, error) {
 		list = append(list, doc.NonXMLBody)
 	}
 	return list, nil
+}
+
+func media(list []*cda.ED, e *cda.Statement) []*cda.ED {
+	if e.Media != nil {
+		list = append(list, e.Media)
+	}
+	for _, x := range e.Related {
+		list = media(list, x.Statement)
+	}
+	return list
 }

@@ -60,7 +60,7 @@ func (p *page) medium(m *medium, name string) {
 		return
 	}
 	if d.MediaType != k.mediaType && !(k.mediaType == "application/rtf" && d.MediaType == "text/rtf") {
-		p.find("CDA-MEDIA-TYPE", cda.Warning, m.line, "the content of an attachment is "+k.mediaType+", which is not its media type")
+		p.find("CDA-MEDIA-TYPE", cda.Warning, m.path, m.line, "the content of an attachment is "+k.mediaType+", which is not its media type")
 	}
 	address, ok := p.address(m, k)
 	if !ok {
@@ -91,20 +91,20 @@ func (p *page) file(m *medium, k *fileKind, name string, address []byte) {
 	p.attr("download", k.name)
 	p.raw(` href="`)
 	p.out = append(p.out, address...)
-	p.raw(`">Enregistrer `)
-	p.text(strings.ToLower(name[:1]) + name[1:])
-	p.raw(" (" + k.mediaType[strings.IndexByte(k.mediaType, '/')+1:] + ")</a></p>")
+	p.raw(`">Enregistrer « `)
+	p.text(name)
+	p.raw(" » (" + k.mediaType[strings.IndexByte(k.mediaType, '/')+1:] + ")</a></p>")
 }
 
 // findMarkup tells of elements where only base64 is due: their text was read as if they were not there.
 func (p *page) findMarkup(m *medium) {
 	if m.Data.Markup {
-		p.find("CDA-MEDIA-MARKUP", cda.Warning, m.line, "elements stand inside an attachment")
+		p.find("CDA-MEDIA-MARKUP", cda.Warning, m.path, m.line, "elements stand inside an attachment")
 	}
 }
 
 func (p *page) unshown(m *medium, name, rule, text, why string) {
-	p.find(rule, cda.Warning, m.line, text)
+	p.find(rule, cda.Warning, m.path, m.line, text)
 	p.raw(`<p class="void">[`)
 	p.text(name)
 	p.raw(" : " + why + "]</p>")

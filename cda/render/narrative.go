@@ -91,12 +91,16 @@ func (n *narrative) element(parent string) error {
 // foreign passes over an element that is none of a narrative: its text stays, unless it is no text for a reader.
 func (n *narrative) foreign(local string) error {
 	if dropped[strings.ToLower(local)] {
-		n.find("CDA-NARRATIVE-SCRIPT", cda.Error, n.r.Line(), "a script or style element in the narrative is left out")
+		n.tell("CDA-NARRATIVE-SCRIPT", cda.Error, n.r.Line(), "a script or style element in the narrative is left out")
 		return n.r.Skip()
 	}
 	n.events()
-	n.find("CDA-NARRATIVE-ELEMENT", cda.Error, n.r.Line(), "an element that is none of the narrative block; only its text is shown")
+	n.tell("CDA-NARRATIVE-ELEMENT", cda.Error, n.r.Line(), "an element that is none of the narrative block; only its text is shown")
 	return n.children(local)
+}
+
+func (n *narrative) tell(rule string, s cda.Severity, line int, text string) {
+	n.find(rule, s, n.section.Path+"/text", line, text)
 }
 
 // events reports event attributes, which are never written.
@@ -104,7 +108,7 @@ func (n *narrative) events() {
 	for _, a := range n.r.Attrs() {
 		switch name := strings.ToLower(a.Name.Local); {
 		case len(name) > 2 && name[:2] == "on", name == "style", name == "srcdoc", name == "formaction":
-			n.find("CDA-NARRATIVE-ATTRIBUTE", cda.Error, n.r.Line(), "an event or style attribute in the narrative is left out")
+			n.tell("CDA-NARRATIVE-ATTRIBUTE", cda.Error, n.r.Line(), "an event or style attribute in the narrative is left out")
 		}
 	}
 }
@@ -187,7 +191,7 @@ func appendKnown(class []string, table map[string]string, value string) []string
 func (n *narrative) styles(code string) []string {
 	var class []string
 	if strings.ContainsAny(code, ":;(){}<>\"'\\@") {
-		n.find("CDA-NARRATIVE-STYLE", cda.Error, n.r.Line(), "a styleCode holds a style instead of codes; it is left out")
+		n.tell("CDA-NARRATIVE-STYLE", cda.Error, n.r.Line(), "a styleCode holds a style instead of codes; it is left out")
 		return nil
 	}
 	for w := range strings.FieldsSeq(strings.ToLower(code)) {
@@ -217,14 +221,9 @@ func colour(w string) (string, bool) {
 	return ground + c, ok
 }
 
-// id writes the ID of the current element, once: an ID that comes again is told and left out.
+// id writes the ID of the current element, once: one that comes again, which the reading told, is left out.
 func (p *page) id(r *xmlpull.Reader) {
-	id, ok := r.Attr("ID")
-	switch {
-	case !ok || id == "":
-	case p.ids[id]:
-		p.find("CDA-ID-TWICE", cda.Error, r.Line(), "two elements of the narrative have the same ID; references go to the first")
-	default:
+	if id, ok := r.Attr("ID"); ok && id != "" && !p.ids[id] {
 		p.ids[id] = true
 		p.attr("id", anchor(id))
 	}
@@ -315,7 +314,7 @@ func (n *narrative) link() error {
 	to, ok := target(href)
 	if !ok {
 		if href != "" {
-			n.find("CDA-NARRATIVE-LINK", cda.Error, n.r.Line(), "a link that is neither http, https, mailto nor within the document is left out")
+			n.tell("CDA-NARRATIVE-LINK", cda.Error, n.r.Line(), "a link that is neither http, https, mailto nor within the document is left out")
 		}
 		return n.children("linkHtml")
 	}
@@ -386,7 +385,7 @@ func (n *narrative) multimedia() error {
 		m := n.media[id]
 		switch {
 		case m == nil:
-			n.find("CDA-NARRATIVE-MEDIA", cda.Warning, line, "renderMultiMedia names an object that is not in the document")
+			n.tell("CDA-NARRATIVE-MEDIA", cda.Warning, line, "renderMultiMedia names an object that is not in the document")
 			n.raw(`<span class="void">[objet absent du document]</span>`)
 		case m.shown:
 			n.raw("<a href=\"#piece-")
@@ -395,7 +394,7 @@ func (n *narrative) multimedia() error {
 			n.int(m.Index)
 			n.raw("]</a>")
 		default:
-			n.medium(m, "Pièce jointe "+strconv.Itoa(m.Index))
+			n.medium(m, title(n.section))
 		}
 	}
 	return nil

@@ -99,16 +99,18 @@ type heading struct {
 
 type medium struct {
 	Resource
+	path  string // of its section, or of the body
 	line  int
 	shown bool
 }
 
 // survey reads the document once for its header, the titles of its sections and its media, which the narrative may name before they come.
 func (p *page) survey(b []byte) (*cda.Document, error) {
+	var path string
 	var gather func(e *cda.Statement)
 	gather = func(e *cda.Statement) {
 		if e.Media != nil {
-			p.add(e.ID, e.Media, e.Line)
+			p.add(e.ID, e.Media, path, e.Line)
 		}
 		for _, r := range e.Related {
 			before := len(p.order)
@@ -123,16 +125,20 @@ func (p *page) survey(b []byte) (*cda.Document, error) {
 			p.sections = append(p.sections, heading{title(s), s.Depth})
 			return nil
 		},
-		Entry: func(_ *cda.Section, e *cda.Statement) error { gather(e); return nil },
+		Entry: func(s *cda.Section, e *cda.Statement) error {
+			path = s.Path + "/entry"
+			gather(e)
+			return nil
+		},
 	})
 	if err == nil && doc.NonXMLBody != nil {
-		p.add("", doc.NonXMLBody, doc.NonXMLBody.Line)
+		p.add("", doc.NonXMLBody, "/ClinicalDocument/component/nonXMLBody/text", doc.NonXMLBody.Line)
 	}
 	return doc, err
 }
 
-func (p *page) add(id string, data *cda.ED, line int) {
-	m := &medium{Resource: Resource{Index: len(p.order) + 1, ID: id, Data: data}, line: line}
+func (p *page) add(id string, data *cda.ED, path string, line int) {
+	m := &medium{Resource: Resource{Index: len(p.order) + 1, ID: id, Data: data}, path: path, line: line}
 	p.order = append(p.order, m)
 	if id != "" && p.media[id] == nil {
 		p.media[id] = m
@@ -151,9 +157,9 @@ func title(s *cda.Section) string {
 
 const maxFindings = 200
 
-func (p *page) find(rule string, s cda.Severity, line int, text string) {
+func (p *page) find(rule string, s cda.Severity, path string, line int, text string) {
 	if len(p.findings) < maxFindings {
-		p.findings = append(p.findings, cda.Finding{Rule: rule, Severity: s, Line: line, Text: text, Clause: "CDA R2 narrative block"})
+		p.findings = append(p.findings, cda.Finding{Rule: rule, Severity: s, Path: path, Line: line, Text: text, Clause: "CDA R2 narrative block"})
 	}
 }
 
@@ -200,10 +206,11 @@ func (p *page) body(b []byte) error {
 		},
 		Narrative: func(s *cda.Section, r *xmlpull.Reader) error {
 			p.closeTo(s.Depth)
+			w := narrative{page: p, r: r, section: s}
+			w.events()
 			p.raw("<div class=\"text\"")
 			p.id(r)
 			p.raw(">")
-			w := narrative{page: p, r: r, section: s}
 			if err := w.children("text"); err != nil {
 				return err
 			}
