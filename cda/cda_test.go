@@ -215,6 +215,26 @@ func TestWordings(t *testing.T) {
 	}
 }
 
+// A narrative of IDs nested in each other does not multiply; an entry has a bound.
+func TestBounds(t *testing.T) {
+	var deep strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&deep, `<content ID="n%d">`, i)
+	}
+	deep.WriteString(strings.Repeat("a  ", 100_000) + strings.Repeat("</content>", 100))
+	visit := cda.Visitor{Entry: func(*cda.Section, *cda.Statement) error { return nil }}
+	b := sample.ClinicalDocument(1, sample.LabReportKind, `<structuredBody><component><section><text>`+deep.String()+`</text></section></component></structuredBody>`)
+	d, err := cda.Walk(b, cda.Options{}, visit)
+	if err != nil || len(d.Findings) == 0 || d.Findings[0].Rule != "CDA-ID-NESTED" || d.Wording(cda.Text{Ref: "n99"}) == "" || d.Wording(cda.Text{Ref: "n1"}) != "" {
+		t.Errorf("nested IDs: %v", err)
+	}
+	b = sample.ClinicalDocument(1, sample.LabReportKind, `<structuredBody><component><section><entry><act classCode="ACT" moodCode="EVN">`+
+		strings.Repeat(`<entryRelationship typeCode="COMP"><act/></entryRelationship>`, 50_000)+`</act></entry></section></component></structuredBody>`)
+	if _, err := cda.Walk(b, cda.Options{}, visit); err == nil || !strings.HasSuffix(err.Error(), "more than 50000 statements in one entry") {
+		t.Errorf("a large entry: %v", err)
+	}
+}
+
 func TestTimes(t *testing.T) {
 	for in, want := range map[string]string{"20260105171000+0100": "20260105161000", "202601051710+0100": "202601051610", "20260101003000+0100": "20251231233000",
 		"20260105": "20260105", "2026": "2026", "20260105171000.123+0100": "20260105161000", "20260105171000": "20260105171000", "202601": "202601",

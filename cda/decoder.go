@@ -8,8 +8,9 @@ import (
 
 // decoder reads nouns from the element the reader stands on. The first error stays, and everything after it reads nothing.
 type decoder struct {
-	r   *xmlpull.Reader
-	err error
+	r          *xmlpull.Reader
+	err        error
+	statements int // of the current entry
 }
 
 var extensionPrefixes = map[string]string{

@@ -111,9 +111,16 @@ type Ingredient struct {
 var statementKinds = map[string]bool{"observation": true, "act": true, "organizer": true, "substanceAdministration": true, "supply": true,
 	"procedure": true, "encounter": true, "observationMedia": true, "regionOfInterest": true}
 
+// maxStatements bounds one entry, which is held in memory as a whole.
+const maxStatements = 50_000
+
 // statement reads the current element when it is a statement, nil otherwise.
 func (d *decoder) statement(name string) *Statement {
 	if !statementKinds[name] {
+		return nil
+	}
+	if d.statements++; d.statements > maxStatements {
+		d.err = d.r.Fail("more than 50000 statements in one entry")
 		return nil
 	}
 	s := &Statement{Kind: name, ClassCode: d.attr("classCode"), MoodCode: d.attr("moodCode"), Negated: d.attr("negationInd") == "true", ID: d.attr("ID"),

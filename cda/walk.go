@@ -44,7 +44,7 @@ func Walk(b []byte, o Options, v Visitor) (*Document, error) {
 		return nil, err
 	}
 	w := &walk{decoder: decoder{r: xmlpull.NewReader(text, xmlpull.Options{BOM: true, MaxDepth: o.maxDepth()})}, v: v,
-		doc: &Document{Encoding: encoding, wordings: map[string]string{}}}
+		doc: &Document{Encoding: encoding, wordings: map[string]string{}}, maxIndexed: 2 * len(text)}
 	if len(text) > 0 && (len(b) == 0 || &text[0] != &b[0]) {
 		w.find("CDA-ENCODING", "/", Information, 1, "the document is encoded in "+encoding+", UTF-8 is due", "CI-SIS structuration minimale")
 	}
@@ -65,6 +65,8 @@ type walk struct {
 	v        Visitor
 	doc      *Document
 	sections int
+
+	indexed, maxIndexed int // bytes of narrative that is kept by ID
 }
 
 func (w *walk) find(rule, path string, s Severity, line int, text, clause string) {
@@ -204,6 +206,7 @@ func (w *walk) entry(s *Section) {
 	if w.v.Entry == nil {
 		return
 	}
+	w.statements = 0
 	w.each(func(name string) {
 		if e := w.statement(name); e != nil && w.err == nil {
 			w.note(w.v.Entry(s, e))
@@ -246,6 +249,11 @@ func (w *walk) index(path string) {
 			_, here := closed[o.id]
 			if _, before := w.doc.wordings[o.id]; here || before {
 				w.find("CDA-ID-TWICE", path, Error, w.r.Line(), "two elements of the narrative have the same ID; references go to the first", "XML 1.0 3.3.1")
+				continue
+			}
+			// IDs nested in each other share their text only until it is folded: what they hold together is bounded.
+			if w.indexed += buf.Len() - o.from; w.indexed > w.maxIndexed {
+				w.find("CDA-ID-NESTED", path, Warning, w.r.Line(), "IDs of the narrative are nested too deep; some references are not resolved", "")
 				continue
 			}
 			closed[o.id] = [2]int{o.from, buf.Len()}

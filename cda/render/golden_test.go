@@ -165,6 +165,57 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
+// hostile makes well-formed narratives of any bytes: each opens, closes or fills an element, with the worst names, attributes and texts.
+func hostile(b []byte) string {
+	elements := []string{"content", "paragraph", "list", "item", "table", "thead", "tbody", "tr", "td", "th", "caption", "footnote", "linkHtml", "sub", "br", "renderMultiMedia",
+		"script", "style", "footnoteRef", "x:script", "x:svg", "x:iframe", "colgroup", "unknown"}
+	attributes := []string{"", ` ID="a"`, ` ID="b c&quot;&gt;&lt;script&gt;"`, ` href="javascript:alert(1)"`, ` href="https://e.example/&quot; onclick=&quot;x"`, ` href="#a"`, ` href="data:text/html,x"`,
+		` styleCode="Bold xBgColor-red"`, ` styleCode="x:expression(1)"`, ` onload="alert(1)"`, ` style="a:b"`, ` colspan="2"`, ` rowspan="x"`, ` scope="col&quot;"`, ` headers="a&gt; b"`,
+		` referencedObject="m n"`, ` IDREF="a&quot;"`, ` listType="ordered"`, ` align="left"`, ` language="en&quot;"`, ` abbr="&lt;b&gt;"`}
+	texts := []string{"texte", "&lt;script&gt;alert(1)&lt;/script&gt;", "&#x27;&quot;&amp;amp;", "<![CDATA[</style><script>]]>", "]]&gt;", "\u2028\u202e"}
+	var out strings.Builder
+	var stack []string
+	for i := 0; i+1 < len(b); i += 2 {
+		switch v := int(b[i+1]); b[i] % 4 {
+		case 0, 1:
+			if len(stack) < 60 {
+				name := elements[v%len(elements)]
+				stack = append(stack, name)
+				out.WriteString("<" + name + attributes[int(b[i]/4)%len(attributes)] + ">")
+			}
+		case 2:
+			if n := len(stack); n > 0 {
+				out.WriteString("</" + stack[n-1] + ">")
+				stack = stack[:n-1]
+			}
+		default:
+			out.WriteString(texts[v%len(texts)])
+		}
+	}
+	for _, name := range slices.Backward(stack) {
+		out.WriteString("</" + name + ">")
+	}
+	return out.String()
+}
+
+// FuzzNarrative: no narrative, however perverse, brings anything into a page but what a page may hold.
+func FuzzNarrative(f *testing.F) {
+	f.Add([]byte("\x00\x04\x1c\x0c\x03\x01\x08\x10\x24\x06"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		doc := sample.ClinicalDocument(1, sample.LabReportKind, `<structuredBody><component><section><title>t</title><text xmlns:x="http://www.w3.org/1999/xhtml">`+hostile(b[:min(len(b), 4000)])+
+			`</text><entry><observationMedia classCode="OBS" moodCode="EVN" ID="m"><value mediaType="image/gif" representation="B64">R0lGODlhAQABAAAAACw=</value></observationMedia></entry>`+
+			`</section></component></structuredBody>`)
+		page, _, err := render.Page(doc, render.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, page)
+		if lower := bytes.ToLower(page[bytes.Index(page, []byte("<main")):]); bytes.Contains(lower, []byte("<script")) || bytes.Contains(lower, []byte("javascript:")) {
+			t.Fatal("a script in the page")
+		}
+	})
+}
+
 func BenchmarkPage(b *testing.B) {
 	for name, doc := range map[string][]byte{"report-150KB": report(150 << 10)} {
 		b.Run(name, func(b *testing.B) {

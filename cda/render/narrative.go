@@ -374,6 +374,8 @@ func (n *narrative) footnoteRef() error {
 	return n.children("footnoteRef")
 }
 
+const maxObjects = 20 // of one renderMultiMedia
+
 // multimedia shows the media that it names, once each; a caption stands before them.
 func (n *narrative) multimedia() error {
 	ids, _ := n.r.Attr("referencedObject")
@@ -381,7 +383,12 @@ func (n *narrative) multimedia() error {
 	if err := n.children("renderMultiMedia"); err != nil {
 		return err
 	}
+	shown := 0
 	for id := range strings.FieldsSeq(ids) {
+		if shown++; shown > maxObjects {
+			n.tell("CDA-NARRATIVE-MEDIA", cda.Warning, line, "renderMultiMedia names more than 20 objects; the rest is left out")
+			break
+		}
 		m := n.media[id]
 		switch {
 		case m == nil:

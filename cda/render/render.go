@@ -40,7 +40,8 @@ type Resource struct {
 
 const defaultMaxInline = 2 << 20
 
-// Policy is the Content-Security-Policy of a page. It stands in the page; a server that serves the page sends it as a header too.
+// Policy is the Content-Security-Policy of a page. It stands in the page; a server that serves the page sends it as a header too. Chromium shows a
+// PDF in a frame of its own, hence frame-src: without it the object stays empty.
 func Policy(o Options) string {
 	from := "data:"
 	if o.Resource != nil {

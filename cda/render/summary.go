@@ -46,20 +46,19 @@ func (p *page) summary() {
 			p.raw("</p>\n")
 		}
 	}
-	p.raw("<p>")
 	if at := when(d.EffectiveTime); at != "" {
-		p.raw("Document du ")
+		p.raw("<p>Document du ")
 		p.text(at)
+		p.raw("</p>\n")
 	}
 	for i := range d.Authors {
-		if i == 0 {
-			p.raw(" · Auteur : ")
-		} else {
-			p.raw(", ")
+		if who := playedBy(&d.Authors[i].Entity); who != "" {
+			p.raw("<p>Auteur : ")
+			p.text(who)
+			p.raw("</p>\n")
 		}
-		p.text(playedBy(&d.Authors[i].Entity))
 	}
-	p.raw("</p>\n</div>\n</header>\n")
+	p.raw("</div>\n</header>\n")
 }
 
 func (p *page) contents() {
