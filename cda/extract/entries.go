@@ -63,7 +63,6 @@ type context struct {
 	battery, isolate cda.CD
 	performer        *cda.Entity
 	time             cda.Value
-	comments         []cda.Text
 }
 
 // within adds what e says. Specimen collection and reception stand beside the observations, in the same parent.
