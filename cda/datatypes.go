@@ -18,6 +18,19 @@ func (i II) Same(j II) bool {
 	return !i.IsZero() && i.Extension == j.Extension && strings.EqualFold(i.Root, j.Root)
 }
 
+// insAuthorities assign the French national health identifier: INS-NIR, INS-NIA, and those of test and demonstration.
+var insAuthorities = [...]string{"1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", "1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11"}
+
+// IsINS tells whether the identifier is a national health identifier (INS).
+func (i II) IsINS() bool {
+	for _, root := range insAuthorities {
+		if i.Root == root {
+			return true
+		}
+	}
+	return false
+}
+
 // Text is a wording: written in place, or in the narrative at Ref (an ID, without #).
 type Text struct{ Value, Ref string }
 

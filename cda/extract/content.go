@@ -221,8 +221,8 @@ type Reimbursement struct {
 	None     bool
 }
 
-// FromEntries reads the entries of a document.
-func FromEntries(b []byte, o cda.Options) (*Content, error) {
+// ContentOf reads the entries of a document.
+func ContentOf(b []byte, o cda.Options) (*Content, error) {
 	r := &reading{Content: &Content{}}
 	doc, err := cda.Walk(b, o, cda.Visitor{Entry: func(s *cda.Section, e *cda.Statement) error {
 		r.section = s

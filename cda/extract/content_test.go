@@ -60,7 +60,7 @@ func literals(t *testing.T, b []byte) []string {
 func TestSamplesLaboratoryValues(t *testing.T) {
 	total := 0
 	for name, b := range samples(t) {
-		c, err := extract.FromEntries(b, cda.Options{})
+		c, err := extract.ContentOf(b, cda.Options{})
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -84,7 +84,7 @@ func TestSamplesLaboratoryValues(t *testing.T) {
 func TestSamplesContent(t *testing.T) {
 	docs := samples(t)
 	read := func(name string) *extract.Content {
-		c, err := extract.FromEntries(docs[name], cda.Options{})
+		c, err := extract.ContentOf(docs[name], cda.Options{})
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -133,7 +133,7 @@ func TestSamplesContent(t *testing.T) {
 }
 
 func TestLabReport(t *testing.T) {
-	c, err := extract.FromEntries(sample.LabReport(2), cda.Options{})
+	c, err := extract.ContentOf(sample.LabReport(2), cda.Options{})
 	if err != nil || len(c.Results) != 1 {
 		t.Fatalf("%v %+v", err, c)
 	}
@@ -172,7 +172,7 @@ const microbiology = `<structuredBody><component><section><code code="18725-2" c
 </act></entry></section></component></structuredBody>`
 
 func TestMicrobiology(t *testing.T) {
-	c, err := extract.FromEntries(sample.ClinicalDocument(1, sample.LabReportKind, microbiology), cda.Options{})
+	c, err := extract.ContentOf(sample.ClinicalDocument(1, sample.LabReportKind, microbiology), cda.Options{})
 	if err != nil || len(c.Results) != 3 {
 		t.Fatalf("%v %d results", err, len(c.Results))
 	}

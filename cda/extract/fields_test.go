@@ -19,7 +19,7 @@ import (
 // Every attribute of an entry, from an invented report.
 func TestEntry(t *testing.T) {
 	b := sample.LabReport(1)
-	m, err := extract.FromDocument(b, cda.Options{})
+	m, err := extract.MetadataOf(b, cda.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestFindings(t *testing.T) {
 	} {
 		d := header(t)
 		c.spoil(d)
-		m := extract.FromHeader(d)
+		m := extract.MetadataOfHeader(d)
 		var said []string
 		for _, f := range m.Findings {
 			said = append(said, f.Severity.String()+" "+f.Rule)
@@ -167,7 +167,7 @@ func TestAuthors(t *testing.T) {
 	} {
 		d := header(t)
 		d.LegalAuthenticator.Entity = c.e
-		if got := string(extract.FromHeader(d).Entry.LegalAuthenticator); got != c.want {
+		if got := string(extract.MetadataOfHeader(d).Entry.LegalAuthenticator); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
@@ -178,7 +178,7 @@ func TestAuthors(t *testing.T) {
 	d.InFulfillmentOf = []cda.Order{{IDs: []cda.II{{Root: "1.2.3", Extension: "7"}, {Root: "1.2.4"}}, AccessionNumber: cda.II{Root: "1.2.5", Extension: "A1"}}}
 	d.Code.Code = "18748-4"
 	d.DocumentationOf[0].IDs = []cda.II{{Root: "1.2.840.99"}}
-	m := extract.FromHeader(d)
+	m := extract.MetadataOfHeader(d)
 	if a := m.Entry.Authors[0]; a.Institutions[0] != `Essai \T\ fils^^^^^&1.3.2&ISO^SIREN^^^123456789` || a.Roles[0] != "Médecin traitant" {
 		t.Errorf("author: %+v", a)
 	}

@@ -21,16 +21,16 @@ func FuzzExtract(f *testing.F) {
 	f.Add(sample.ClinicalDocument(1, sample.LabReportKind, microbiology))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o := cda.Options{MaxSize: 1 << 20}
-		m, err := extract.FromDocument(b, o)
+		m, err := extract.MetadataOf(b, o)
 		if err != nil {
 			return
 		}
-		again, _ := extract.FromDocument(b, o)
+		again, _ := extract.MetadataOf(b, o)
 		if !reflect.DeepEqual(m, again) {
 			t.Fatal("metadata differ the second time")
 		}
 		consistent(t, m)
-		c, err := extract.FromEntries(b, o)
+		c, err := extract.ContentOf(b, o)
 		if err != nil {
 			t.Fatalf("the header is read, the entries are not: %v", err)
 		}
@@ -84,8 +84,8 @@ func benchmark(b *testing.B, docs [][]byte, work func([]byte) error) {
 	}
 }
 
-func metadata(d []byte) error { _, err := extract.FromDocument(d, cda.Options{}); return err }
-func entries(d []byte) error  { _, err := extract.FromEntries(d, cda.Options{}); return err }
+func metadata(d []byte) error { _, err := extract.MetadataOf(d, cda.Options{}); return err }
+func entries(d []byte) error  { _, err := extract.ContentOf(d, cda.Options{}); return err }
 
 func BenchmarkSamples(b *testing.B) {
 	var docs [][]byte

@@ -33,23 +33,20 @@ type Relation struct {
 	Target xds.UniqueID
 }
 
-// insAuthorities are the assigning authorities of the national health identifier (INS-NIR, INS-NIA, test, demonstration).
-var insAuthorities = []string{"1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", "1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11"}
-
-// FromDocument reads the header of a document and derives its metadata. Hash and size are of b as it is.
-func FromDocument(b []byte, o cda.Options) (*Metadata, error) {
+// MetadataOf reads the header of a document and derives its metadata. Hash and size are of b as it is.
+func MetadataOf(b []byte, o cda.Options) (*Metadata, error) {
 	doc, err := cda.ReadHeader(b, o)
 	if err != nil {
 		return nil, err
 	}
-	m := FromHeader(doc)
+	m := MetadataOfHeader(doc)
 	sum := sha1.Sum(b)
 	m.Entry.Hash, m.Entry.Size = hex.EncodeToString(sum[:]), int64(len(b))
 	return m, nil
 }
 
-// FromHeader derives the metadata that a header says, all but hash and size.
-func FromHeader(doc *cda.Document) *Metadata {
+// MetadataOfHeader derives the metadata that a header says, all but hash and size.
+func MetadataOfHeader(doc *cda.Document) *Metadata {
 	m := &mapping{doc: doc, Metadata: &Metadata{Header: doc, SetID: doc.SetID, Version: doc.VersionNumber, Findings: slices.Clone(doc.Findings)}}
 	m.Entry.ID, m.Entry.Size = "Document01", -1
 	m.identity()
@@ -112,7 +109,7 @@ func (m *mapping) patient(t *cda.RecordTarget) {
 			continue
 		}
 		cx := hl7.CX{ID: id.Extension, AssigningAuthority: hl7.HD{UniversalID: id.Root, UniversalIDType: "ISO"}, TypeCode: "PI"}
-		switch isINS := slices.Contains(insAuthorities, id.Root); {
+		switch isINS := id.IsINS(); {
 		case cx.ID == "" || !xds.ValidOID(id.Root):
 			m.find(cda.Warning, "sourcePatientId", path, t.Line, "an identifier without extension or whose root is no OID is passed over")
 		case isINS && ins.IsZero():

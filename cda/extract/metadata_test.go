@@ -1,8 +1,6 @@
 package extract_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/passerelle-sante/passerelle/cda"
@@ -11,28 +9,13 @@ import (
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
-func samples(t testing.TB) map[string][]byte {
-	t.Helper()
-	m := map[string][]byte{}
-	files, err := filepath.Glob(filepath.Join(oracle.Path(t, "samples/cda"), "*.xml"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(err, "no samples")
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m[filepath.Base(f)] = b
-	}
-	return m
-}
+func samples(t testing.TB) map[string][]byte { return oracle.Files(t, "samples/cda", "*.xml") }
 
 // The metadata of every sample pass the judgement of a submission, with what the shared record requires beyond the standard.
 func TestSamplesAreComplete(t *testing.T) {
 	domain := &xds.Domain{CXTypes: []string{"NH", "PI"}, RequiredEntryAttributes: []string{"author", "legalAuthenticator", "serviceStartTime", "sourcePatientInfo", "title"}}
 	for name, b := range samples(t) {
-		m, err := extract.FromDocument(b, cda.Options{})
+		m, err := extract.MetadataOf(b, cda.Options{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

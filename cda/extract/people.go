@@ -54,7 +54,7 @@ func (m *mapping) author(a *cda.Author) xds.Author {
 }
 
 func isPatient(e *cda.Entity) bool {
-	return slices.ContainsFunc(e.IDs, func(id cda.II) bool { return slices.Contains(insAuthorities, id.Root) })
+	return slices.ContainsFunc(e.IDs, cda.II.IsINS)
 }
 
 // xcn is a person or a device in the national form: id^family^given^^^^^^&authority&ISO^D^^^IDNPS, name type U and model in place of the given
@@ -91,7 +91,7 @@ func xcn(e *cda.Entity) hl7.XCN {
 // idType is the kind of an identifier of a person: national (IDNPS), of a structure for its member (EI) or device (RI), or the INS (NH).
 func idType(id cda.II, device bool) string {
 	switch {
-	case slices.Contains(insAuthorities, id.Root):
+	case id.IsINS():
 		return "NH"
 	case device:
 		return "RI"

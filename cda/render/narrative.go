@@ -223,9 +223,10 @@ func colour(w string) (string, bool) {
 
 // id writes the ID of the current element, once: one that comes again, which the reading told, is left out.
 func (p *page) id(r *xmlpull.Reader) {
-	if id, ok := r.Attr("ID"); ok && id != "" && !p.ids[id] {
+	id, ok := r.Attr("ID")
+	if id = anchor(id); ok && !p.ids[id] {
 		p.ids[id] = true
-		p.attr("id", anchor(id))
+		p.attr("id", id)
 	}
 }
 

@@ -87,7 +87,7 @@ type page struct {
 	sections []heading
 	media    map[string]*medium
 	order    []*medium
-	ids      map[string]bool // IDs of the narrative that are taken
+	ids      map[string]bool // IDs that the narrative has taken
 	notes    []byte          // footnotes of the section being written
 	noted    int
 	open     []*cda.Section // sections whose element is open

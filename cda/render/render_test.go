@@ -13,22 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 )
 
-func samples(t testing.TB) map[string][]byte {
-	t.Helper()
-	m := map[string][]byte{}
-	files, err := filepath.Glob(filepath.Join(oracle.Path(t, "samples/cda"), "*.xml"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(err, "no samples")
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m[filepath.Base(f)] = b
-	}
-	return m
-}
+func samples(t testing.TB) map[string][]byte { return oracle.Files(t, "samples/cda", "*.xml") }
 
 // elements are all a page may hold, each with the attributes it may have; id, class, lang and role are everybody's.
 var elements = map[string]string{
@@ -39,7 +24,8 @@ var elements = map[string]string{
 	"object": "type aria-label data",
 }
 
-// check reads a page as XML and judges every element, attribute and address in it. It gives the text of the body.
+// check reads a page as XML and judges every element, attribute and address in it, that headings leave out no level, and that no id comes twice. It
+// gives the text of the page.
 func check(t testing.TB, page []byte) string {
 	t.Helper()
 	body, ok := bytes.CutPrefix(page, []byte("<!DOCTYPE html>\n"))
@@ -48,7 +34,7 @@ func check(t testing.TB, page []byte) string {
 	}
 	r := xmlpull.NewReader(body, xmlpull.Options{MaxDepth: 1000})
 	var text strings.Builder
-	styles := 0
+	styles, level, ids := 0, 0, map[string]bool{}
 	for {
 		k, err := r.Next()
 		if err != nil {
@@ -69,6 +55,17 @@ func check(t testing.TB, page []byte) string {
 			}
 			if r.Local() == "style" {
 				styles++
+			}
+			if name := r.Local(); len(name) == 2 && name[0] == 'h' && name[1] <= '6' && name[1] >= '1' {
+				if int(name[1]-'0') > level+1 {
+					t.Errorf("%s after h%d", name, level)
+				}
+				level = int(name[1] - '0')
+			}
+			if id, ok := r.Attr("id"); ok && (ids[id] || id == "" || strings.ContainsAny(id, " \t\n")) {
+				t.Errorf("the id %q comes twice, or is none", id)
+			} else if ok {
+				ids[id] = true
 			}
 			for _, a := range r.Attrs() {
 				checkAttr(t, r.Local(), allowed, a)

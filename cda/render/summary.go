@@ -1,7 +1,6 @@
 package render
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -160,7 +159,7 @@ func (p *page) patient(t *cda.RecordTarget) {
 }
 
 func patientIDLabel(id cda.II) string {
-	if slices.Contains(insAuthorities, id.Root) {
+	if id.IsINS() {
 		return "INS"
 	}
 	return "Identifiant local"
@@ -216,11 +215,9 @@ func participantLabel(x *cda.Participation) string {
 	return "Participant"
 }
 
-var insAuthorities = []string{"1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", "1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11"}
-
 func insOf(t *cda.RecordTarget) string {
 	for _, id := range t.IDs {
-		if slices.Contains(insAuthorities, id.Root) {
+		if id.IsINS() {
 			return id.Extension
 		}
 	}
