@@ -190,8 +190,12 @@ func TestSelfDisplaying(t *testing.T) {
 	inner := strings.TrimPrefix(string(sample.LabReport(1)), `<?xml version="1.0" encoding="UTF-8"?>`)
 	d, err := cda.ReadHeader([]byte(`<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><html><title>x</title></html></xsl:template>`+
 		inner+`</xsl:stylesheet>`), cda.Options{})
-	if err != nil || !d.SelfDisplay || d.ID.Root != "1.2.250.1.999.1.1.10.1" || d.Level != cda.Level3 {
+	if err != nil || !d.SelfDisplay || d.ID.Root != "1.2.250.1.999.1.1.10.1" || d.Level != cda.Level3 || len(d.Findings) != 1 || d.Findings[0].Rule != "CDA-STYLESHEET" {
 		t.Errorf("%+v %v", d, err)
+	}
+	d, err = cda.ReadHeader([]byte(strings.Replace(inner, "</ClinicalDocument>", `<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/></ClinicalDocument>`, 1)), cda.Options{})
+	if err != nil || !d.SelfDisplay {
+		t.Errorf("stylesheet inside: %v", err)
 	}
 }
 
@@ -210,7 +214,8 @@ func TestWordings(t *testing.T) {
 			t.Errorf("%s: %q, want %q", ref, got, want)
 		}
 	}
-	if len(d.Findings) != 1 || d.Findings[0].Rule != "CDA-ID-TWICE" || d.Findings[0].Line == 0 {
+	if len(d.Findings) != 1 || d.Findings[0].Rule != "CDA-ID-TWICE" || d.Findings[0].Line == 0 ||
+		d.Findings[0].Path != "/ClinicalDocument/component/structuredBody/component[2]/section/text" {
 		t.Errorf("findings: %+v", d.Findings)
 	}
 }

@@ -87,7 +87,7 @@ func (w *walk) root() error {
 	case w.r.Local() == "ClinicalDocument":
 		return w.r.Fail("ClinicalDocument is not in the namespace " + Namespace)
 	case w.r.Space() == namespaceXSLT && (w.r.Local() == "stylesheet" || w.r.Local() == "transform"):
-		w.doc.SelfDisplay = true
+		w.stylesheet()
 		for !w.r.Is(Namespace, "ClinicalDocument") || w.r.Kind() != xmlpull.Start {
 			switch k, err := w.r.Next(); {
 			case err != nil:
@@ -105,12 +105,17 @@ func (w *walk) root() error {
 		case "component":
 			w.each(w.body)
 		case "xsl:stylesheet":
-			w.doc.SelfDisplay = true
+			w.stylesheet()
 		default:
 			w.header(w.doc, name)
 		}
 	})
 	return w.err
+}
+
+func (w *walk) stylesheet() {
+	w.doc.SelfDisplay = true
+	w.find("CDA-STYLESHEET", "/", Information, w.r.Line(), "the document comes with a stylesheet of its own, which is not executed", "CI-SIS, document autoprésentable")
 }
 
 func (w *walk) body(name string) {

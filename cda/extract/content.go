@@ -117,11 +117,11 @@ type Dispensation struct {
 	Prescribers           []cda.Author
 }
 
-// Fulfils tells whether the dispensation is of that line of that prescription: it names the line, or, naming no line that is known there, the
-// document and the same product.
+// Fulfils tells whether the dispensation is of that line of that prescription. Identifiers of lines decide where both have them; else it is the
+// document and the product.
 func (d *Dispensation) Fulfils(p *Prescription) bool {
-	if shares(d.PrescriptionItems, p.IDs) {
-		return true
+	if len(d.PrescriptionItems) > 0 && len(p.IDs) > 0 {
+		return shares(d.PrescriptionItems, p.IDs)
 	}
 	return shares(d.PrescriptionDocuments, []cda.II{p.Document}) && sameProduct(d.Product, p.Product)
 }

@@ -215,9 +215,11 @@ func TestCurves(t *testing.T) {
 	}
 	text := at("09", "2345-7", "1", "g/L")
 	text.Value.Type = "ST"
+	withdrawn := at("08", "2345-7", "1", "g/L")
+	withdrawn.Status = "nullified"
 	var got []string
 	for _, s := range extract.Curves([]*extract.Result{at("03", "2345-7", "0.90", "g/L"), at("01", "2345-7", "88", "mg/dL"), at("02", "15074-8", "4.9", "mmol/L"), text,
-		at("04", "2345-7", "5.0", "mmol/L"), at("05", "2345-7", "9", "furlong"), at("xx", "2345-7", "1", "g/L")}, time.UTC) {
+		at("04", "2345-7", "5.0", "mmol/L"), withdrawn, at("05", "2345-7", "9", "furlong"), at("xx", "2345-7", "1", "g/L")}, time.UTC) {
 		line := s.Code.Code + " " + s.Unit + ":"
 		for _, p := range s.Points {
 			line += " " + p.At.Format("02") + "=" + p.Value.RatString()
@@ -236,6 +238,7 @@ func TestFulfils(t *testing.T) {
 		return &cda.Product{Code: cda.CD{Code: code, System: "1.2.250.1.213.2.3.1"}}
 	}
 	p := &extract.Prescription{IDs: []cda.II{item}, Document: doc, Product: drug("6")}
+	unnamed := &extract.Prescription{Document: doc, Product: drug("6")}
 	for name, c := range map[string]struct {
 		d    extract.Dispensation
 		want bool
@@ -249,5 +252,9 @@ func TestFulfils(t *testing.T) {
 		if got := c.d.Fulfils(p); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+	other := extract.Dispensation{PrescriptionItems: []cda.II{{Root: "1.2.9"}}, PrescriptionDocuments: []cda.II{doc}, Product: drug("6")}
+	if other.Fulfils(p) || !other.Fulfils(unnamed) {
+		t.Error("another line of the same product is taken for this one, or a line without identifier for none")
 	}
 }

@@ -219,3 +219,28 @@ func TestClassOf(t *testing.T) {
 		}
 	}
 }
+
+// The identity of the patient as a PID segment says it: birth name L, used name D.
+func TestPatientInfo(t *testing.T) {
+	part := func(kind, qualifier, text string) cda.Part {
+		return cda.Part{Kind: kind, Qualifier: qualifier, Text: text}
+	}
+	for name, c := range map[string]struct {
+		parts cda.Parts
+		sex   string
+		want  string
+	}{
+		"birth name":      {cda.Parts{part("family", "BR", "A"), part("given", "", "B C"), part("given", "BR", "B")}, "F", "PID-5|A^B^^^^^L PID-7|19110202 PID-8|F"},
+		"married":         {cda.Parts{part("family", "BR", "A"), part("given", "BR", "B"), part("family", "SP", "D")}, "M", "PID-5|A^B^^^^^L PID-5|D^B^^^^^D PID-7|19110202 PID-8|M"},
+		"used first name": {cda.Parts{part("family", "BR", "A"), part("given", "BR", "B"), part("family", "CL", "A"), part("given", "CL", "E")}, "UN", "PID-5|A^B^^^^^L PID-5|A^E^^^^^D PID-7|19110202 PID-8|U"},
+		"one name":        {cda.Parts{part("family", "", "A"), part("given", "", "B")}, "", "PID-5|A^B^^^^^D PID-7|19110202"},
+		"no name":         {nil, "X", "PID-7|19110202"},
+	} {
+		d := header(t)
+		p := &d.RecordTargets[0].Patient
+		p.Names, p.AdministrativeGenderCode.Code = []cda.EN{{Parts: c.parts}}, c.sex
+		if got := strings.Join(extract.MetadataOfHeader(d).Entry.SourcePatientInfo, " "); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

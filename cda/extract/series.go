@@ -24,14 +24,14 @@ type Point struct {
 }
 
 // Curves puts the results, of any number of documents, on curves: numbers only, of known time, by code and by what the unit measures. Units that are
-// not known make curves of their own. A time without offset is taken for one in loc.
+// not known make curves of their own; results that were withdrawn (aborted, nullified) are on none. A time without offset is taken for one in loc.
 func Curves(results []*Result, loc *time.Location) []Series {
 	type key struct{ code, system, dimension string }
 	var order []key
 	groups := map[key][]Point{}
 	for _, r := range results {
 		v, ok := number(r.Value.Quantity.Value)
-		if !ok || r.Code.IsZero() || r.Value.Type != "PQ" && r.Value.Type != "REAL" && r.Value.Type != "INT" {
+		if !ok || r.Code.IsZero() || r.Status == "aborted" || r.Status == "nullified" || r.Value.Type != "PQ" && r.Value.Type != "REAL" && r.Value.Type != "INT" {
 			continue
 		}
 		at, ok := moment(r, loc)

@@ -3,9 +3,12 @@ package render_test
 import (
 	"context"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -57,6 +60,44 @@ func TestBrowser(t *testing.T) {
 		for len(said) > 0 {
 			t.Errorf("%s: the console says %q", name, <-said)
 		}
+	}
+	served(t, ctx)
+	for len(said) > 0 {
+		t.Errorf("attachments served apart: the console says %q", <-said)
+	}
+}
+
+// served shows a document whose attachments are served apart, under the policy of its page.
+func served(t *testing.T, ctx context.Context) {
+	t.Helper()
+	o := render.Options{Resource: func(r render.Resource) string { return "/piece/" + strconv.Itoa(r.Index) }}
+	page, _, err := render.Page(sample.UnstructuredReport(1), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan bool, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", render.Policy(o))
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = w.Write(page)
+		case "/piece/1":
+			asked <- true
+			w.Header().Set("Content-Type", "application/pdf")
+			_, _ = w.Write(sample.PDF("essai"))
+		default:
+			w.WriteHeader(http.StatusNoContent) // the icon a browser asks for
+		}
+	}))
+	defer server.Close()
+	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Error("the browser did not ask for the attachment")
 	}
 }
 

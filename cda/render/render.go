@@ -24,10 +24,11 @@ var styleHash = func() string {
 // Options say how a page is made; the zero value makes one that stands alone.
 type Options struct {
 	cda.Options
-	// Resource gives the address, of the page's own origin, at which an attachment is served apart; "" puts it into the page. Browsers show no
-	// PDF of more than about 2 MB from inside a page.
+	// Resource gives the address, of the page's own origin, at which an attachment is served apart; "" puts it into the page. It is asked
+	// once an attachment.
 	Resource func(Resource) string
-	// MaxInline is the largest attachment put into the page, in characters of base64; 2 MiB when 0. A larger one is told and not shown.
+	// MaxInline is the largest attachment put into the page, in characters of base64; somewhat less than 2 MiB when 0, beyond which Chromium
+	// follows no data address. A larger one is told and not shown.
 	MaxInline int
 }
 
@@ -38,7 +39,7 @@ type Resource struct {
 	Data  *cda.ED
 }
 
-const defaultMaxInline = 2 << 20
+const defaultMaxInline = 2<<20 - 64
 
 // Policy is the Content-Security-Policy of a page. It stands in the page; a server that serves the page sends it as a header too. Chromium shows a
 // PDF in a frame of its own, hence frame-src: without it the object stays empty.
