@@ -180,6 +180,9 @@ func TestEncodings(t *testing.T) {
 	if _, err := cda.ReadHeader(latin, cda.Options{MaxSize: int64(len(latin)) + 900}); !errors.Is(err, cda.ErrTooLarge) {
 		t.Errorf("larger than the cap once in UTF-8: %v", err)
 	}
+	if _, err := cda.ReadHeader(latin, cda.Options{UTF8Only: true}); err == nil || err.Error() != "line 2 column 49: invalid UTF-8" {
+		t.Errorf("strictly UTF-8: %v", err)
+	}
 	if got := cda.PlainText([]byte("\xa4 \xe9")); got != "€ é" {
 		t.Errorf("plain text: %q", got)
 	}

@@ -13,6 +13,7 @@ import (
 type Options struct {
 	MaxSize  int64 // most bytes of a document, in UTF-8; 16 MiB when 0
 	MaxDepth int   // deepest nesting of elements; 128 when 0
+	UTF8Only bool  // refuse what is encoded in ISO 8859-1 or 8859-15 (quirk cda-latin), which else is read, with a finding
 }
 
 const (
@@ -59,21 +60,18 @@ func Load(r io.Reader, o Options) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// toUTF8 gives the document in UTF-8 and the encoding that it declares. The profile asks for UTF-8; old software still writes ISO 8859-1 and
-// 8859-15 and says so, and those are transcoded here, into a copy within the same cap. Every other encoding is left for the reader to refuse.
-func toUTF8(b []byte, limit int64) (text []byte, encoding string, err error) {
+// toUTF8 gives the document in UTF-8 and the encoding that it declares. The profile asks for UTF-8; ISO 8859-1 and 8859-15 are transcoded, into a copy
+// within the same cap, so that lines keep their numbers. Every other encoding is left for the reader to refuse.
+func toUTF8(b []byte, o Options) (text []byte, encoding string, err error) {
+	limit := o.maxSize()
 	if int64(len(b)) > limit {
 		return nil, "", tooLarge(limit)
 	}
 	from, to := declaredEncoding(b)
 	encoding = string(b[from:to])
-	var high *[256]rune
-	switch strings.ToUpper(encoding) {
-	case "ISO-8859-1":
-		high = &latin1
-	case "ISO-8859-15":
-		high = &latin9
-	default:
+	// QUIRK cda-latin, seen in field reports: software of before the profile writes in ISO 8859-1 or 8859-15.
+	high, ok := map[string]*[256]rune{"ISO-8859-1": &latin1, "ISO-8859-15": &latin9}[strings.ToUpper(encoding)]
+	if !ok || o.UTF8Only {
 		return b, encoding, nil
 	}
 	size := int64(len(b))

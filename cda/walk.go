@@ -39,7 +39,7 @@ func ReadHeader(b []byte, o Options) (*Document, error) { return Walk(b, o, Visi
 // Walk reads the header, then the body, calling v on the way. Memory beyond b is that of the header, of the narrative that has an ID, and of
 // one entry at a time.
 func Walk(b []byte, o Options, v Visitor) (*Document, error) {
-	text, encoding, err := toUTF8(b, o.maxSize())
+	text, encoding, err := toUTF8(b, o)
 	if err != nil {
 		return nil, err
 	}
