@@ -240,7 +240,8 @@ func (d *decoder) tel() TEL {
 }
 
 func (d *decoder) quantity() *Quantity {
-	q := &Quantity{Value: strings.TrimSpace(d.attr("value")), Unit: d.attr("unit"), NullFlavor: d.attr("nullFlavor"), Exclusive: d.attr("inclusive") == "false"}
+	q := &Quantity{Value: strings.TrimSpace(d.attr("value")), Unit: d.attr("unit"), NullFlavor: d.attr("nullFlavor"),
+		Exclusive: d.attr("inclusive") == "false"}
 	d.each(func(name string) {
 		if name == "translation" {
 			if c := d.cd(); q.Text == (Text{}) {

@@ -60,8 +60,8 @@ func Load(r io.Reader, o Options) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// toUTF8 gives the document in UTF-8 and the encoding that it declares. The profile asks for UTF-8; ISO 8859-1 and 8859-15 are transcoded, into a copy
-// within the same cap, so that lines keep their numbers. Every other encoding is left for the reader to refuse.
+// toUTF8 gives the document in UTF-8 and the encoding that it declares. The profile asks for UTF-8; ISO 8859-1 and 8859-15 are transcoded, into
+// a copy within the same cap, so that lines keep their numbers. Every other encoding is left for the reader to refuse.
 func toUTF8(b []byte, o Options) (text []byte, encoding string, err error) {
 	limit := o.maxSize()
 	if int64(len(b)) > limit {

@@ -1,6 +1,10 @@
 package cda
 
-import "github.com/passerelle-sante/passerelle/wire/xmlpull"
+import (
+	"strings"
+
+	"github.com/passerelle-sante/passerelle/wire/xmlpull"
+)
 
 // Statement is a clinical statement of an entry: Kind is its element (observation, act, organizer, substanceAdministration, supply, procedure,
 // encounter, observationMedia, regionOfInterest), and which fields count depends on it.
@@ -430,7 +434,7 @@ func (d *decoder) value() Value {
 		v.Text, v.Ref = t.Value, t.Ref
 		return v
 	}
-	v.Quantity = Quantity{Value: d.attr("value"), Unit: d.attr("unit"), NullFlavor: v.NullFlavor}
+	v.Quantity = Quantity{Value: strings.TrimSpace(d.attr("value")), Unit: d.attr("unit"), NullFlavor: v.NullFlavor}
 	d.each(func(name string) {
 		switch name {
 		case "low":

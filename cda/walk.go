@@ -115,7 +115,8 @@ func (w *walk) root() error {
 
 func (w *walk) stylesheet() {
 	w.doc.SelfDisplay = true
-	w.find("CDA-STYLESHEET", "/", Information, w.r.Line(), "the document comes with a stylesheet of its own, which is not executed", "CI-SIS, document autoprésentable")
+	w.find("CDA-STYLESHEET", "/", Information, w.r.Line(),
+		"the document comes with a stylesheet of its own, which is not executed", "CI-SIS, document autoprésentable")
 }
 
 func (w *walk) body(name string) {

@@ -161,8 +161,8 @@ func textOr(a, b cda.Text) cda.Text {
 }
 
 func dosage(e *cda.Statement, sequence string) Dosage {
-	d := Dosage{Times: e.EffectiveTimes, Dose: e.DoseQuantity, Rate: e.RateQuantity, Max: e.MaxDoseQuantity, Route: e.RouteCode, Sites: e.ApproachSiteCodes,
-		Sequence: sequence, text: e.Text, preconditionTexts: e.Preconditions}
+	d := Dosage{Times: e.EffectiveTimes, Dose: e.DoseQuantity, Rate: e.RateQuantity, Max: e.MaxDoseQuantity, Route: e.RouteCode,
+		Sites: e.ApproachSiteCodes, Sequence: sequence, text: e.Text, preconditionTexts: e.Preconditions}
 	for _, x := range e.Related {
 		if x.Kind == "substanceAdministration" && x.TypeCode == "COMP" {
 			d.Steps = append(d.Steps, dosage(x.Statement, x.Sequence))
@@ -172,7 +172,8 @@ func dosage(e *cda.Statement, sequence string) Dosage {
 }
 
 func (r *reading) prescription(e *cda.Statement) {
-	p := &Prescription{Place: r.place(e.Line), IDs: e.IDs, Device: e.Kind == "supply", Product: e.Product, Dosage: dosage(e, ""), Quantity: e.Quantity, Authors: e.Authors}
+	p := &Prescription{Place: r.place(e.Line), IDs: e.IDs, Device: e.Kind == "supply", Product: e.Product, Dosage: dosage(e, ""),
+		Quantity: e.Quantity, Authors: e.Authors}
 	if e.RepeatNumber != nil {
 		p.Repeat = e.RepeatNumber.Quantity.Value
 	}
@@ -245,8 +246,8 @@ func (r *reading) dispensation(e *cda.Statement) {
 }
 
 func (r *reading) vaccination(e *cda.Statement) {
-	v := &Vaccination{Place: r.place(e.Line), IDs: e.IDs, Negated: e.Negated, Code: e.Code, Product: e.Product, Status: e.StatusCode, Dose: e.DoseQuantity,
-		Route: e.RouteCode, Sites: e.ApproachSiteCodes, Performers: e.Performers}
+	v := &Vaccination{Place: r.place(e.Line), IDs: e.IDs, Negated: e.Negated, Code: e.Code, Product: e.Product, Status: e.StatusCode,
+		Dose: e.DoseQuantity, Route: e.RouteCode, Sites: e.ApproachSiteCodes, Performers: e.Performers}
 	r.product(&v.Name, e.Product, e.Text)
 	if len(e.EffectiveTimes) > 0 {
 		v.Time = e.EffectiveTimes[0]

@@ -67,7 +67,8 @@ type mapping struct {
 const clauseMapping = "CI-SIS, correspondance CDA-XDS"
 
 func (m *mapping) find(s cda.Severity, attribute, path string, line int, text string) {
-	m.Findings = append(m.Findings, cda.Finding{Rule: "XDS-" + attribute, Severity: s, Path: "/ClinicalDocument/" + path, Line: line, Text: text, Clause: clauseMapping})
+	m.Findings = append(m.Findings, cda.Finding{Rule: "XDS-" + attribute, Severity: s, Path: "/ClinicalDocument/" + path, Line: line,
+		Text: text, Clause: clauseMapping})
 }
 
 func (m *mapping) missing(attribute, path string, line int) {
@@ -253,7 +254,8 @@ func (m *mapping) format() {
 		}
 		f, ok := formats[media]
 		if !ok || !strings.Contains(media, "/") {
-			m.find(cda.Error, "formatCode", "component/nonXMLBody/text/@mediaType", d.Line, "formatCode cannot be filled: the media type is not one of level 1")
+			m.find(cda.Error, "formatCode", "component/nonXMLBody/text/@mediaType", d.Line,
+				"formatCode cannot be filled: the media type is not one of level 1")
 			return
 		}
 		m.Entry.FormatCode = f

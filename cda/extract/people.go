@@ -42,7 +42,8 @@ func (m *mapping) author(a *cda.Author) xds.Author {
 	if o := xon(a.Organization); o != "" {
 		x.Institutions = []hl7.XON{o}
 	} else if !isPatient(&a.Entity) {
-		m.find(cda.Warning, "authorInstitution", "author/assignedAuthor/representedOrganization", a.Line, "authorInstitution cannot be filled: no organisation with a name")
+		m.find(cda.Warning, "authorInstitution", "author/assignedAuthor/representedOrganization", a.Line,
+			"authorInstitution cannot be filled: no organisation with a name")
 	}
 	if r := firstOf(a.FunctionCode.Display, a.FunctionCode.Code); r != "" {
 		x.Roles = []string{r}
@@ -70,7 +71,8 @@ func xcn(e *cda.Entity) hl7.XCN {
 	switch {
 	case len(e.Names) > 0:
 		p := e.Names[0].Parts
-		family, given = firstOf(p.Get("family", ""), p.Get("family", "CL"), p.Any("family"), p.Any("")), firstOf(p.Get("given", "CL"), p.Get("given", "BR"), p.Any("given"))
+		family = firstOf(p.Get("family", ""), p.Get("family", "CL"), p.Any("family"), p.Any(""))
+		given = firstOf(p.Get("given", "CL"), p.Get("given", "BR"), p.Any("given"))
 	case e.Device != nil:
 		family, given, nameType = e.Device.SoftwareName, e.Device.ManufacturerModelName, "U"
 	}
@@ -165,7 +167,8 @@ func (m *mapping) set() {
 	kind, ok := encounters[act]
 	if !ok || act == "" {
 		kind = encounters[""]
-		m.find(cda.Information, "contentTypeCode", "componentOf/encompassingEncounter/code", d.Line, "the kind of encounter is not said; the content is filed under other")
+		m.find(cda.Information, "contentTypeCode", "componentOf/encompassingEncounter/code", d.Line,
+			"the kind of encounter is not said; the content is filed under other")
 	}
 	s.ContentTypeCode = kind
 	m.source()
@@ -183,7 +186,8 @@ func (m *mapping) source() {
 	for _, id := range m.doc.Custodian.IDs {
 		if oid := id.Root + "." + id.Extension; id.Extension != "" && xds.ValidOID(oid) {
 			m.Set.SourceID = xds.OID(oid)
-			m.find(cda.Information, "sourceId", path, m.doc.Custodian.Line, "the source is named by the custodian's identifier, its extension written as the last arc")
+			m.find(cda.Information, "sourceId", path, m.doc.Custodian.Line,
+				"the source is named by the custodian's identifier, its extension written as the last arc")
 			return
 		}
 		if xds.ValidOID(id.Root) {

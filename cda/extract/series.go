@@ -23,6 +23,8 @@ type Point struct {
 	Value  *big.Rat
 }
 
+var numeric = map[string]bool{"PQ": true, "REAL": true, "INT": true}
+
 // Curves puts the results, of any number of documents, on curves: numbers only, of known time, by code and by what the unit measures. Units that are
 // not known make curves of their own; results that were withdrawn (aborted, nullified) are on none. A time without offset is taken for one in loc.
 func Curves(results []*Result, loc *time.Location) []Series {
@@ -31,7 +33,7 @@ func Curves(results []*Result, loc *time.Location) []Series {
 	groups := map[key][]Point{}
 	for _, r := range results {
 		v, ok := number(r.Value.Quantity.Value)
-		if !ok || r.Code.IsZero() || r.Status == "aborted" || r.Status == "nullified" || r.Value.Type != "PQ" && r.Value.Type != "REAL" && r.Value.Type != "INT" {
+		if !ok || r.Code.IsZero() || r.Status == "aborted" || r.Status == "nullified" || !numeric[r.Value.Type] {
 			continue
 		}
 		at, ok := moment(r, loc)

@@ -21,13 +21,15 @@ var atoms = map[string]struct {
 	metric bool
 }{
 	"m": {"1", "m", true}, "g": {"1", "g", true}, "s": {"1", "s", true}, "mol": {"1", "mol", true}, "K": {"1", "K", true},
-	"L": {"1/1000", "m3", true}, "l": {"1/1000", "m3", true}, "min": {"60", "s", false}, "h": {"3600", "s", false}, "d": {"86400", "s", false}, "wk": {"604800", "s", false},
+	"L": {"1/1000", "m3", true}, "l": {"1/1000", "m3", true}, "min": {"60", "s", false}, "h": {"3600", "s", false}, "d": {"86400", "s", false},
+	"wk":  {"604800", "s", false},
 	"kat": {"1", "mol s-1", true}, "U": {"1/60000000", "mol s-1", true}, "eq": {"1", "eq", true}, "osm": {"1", "osm", true},
 	"Pa": {"1000", "g m-1 s-2", true}, "bar": {"100000000", "g m-1 s-2", true}, "m[Hg]": {"133322000", "g m-1 s-2", true},
 	"N": {"1000", "g m s-2", true}, "J": {"1000", "g m2 s-2", true}, "Hz": {"1", "s-1", true}, "%": {"1/100", "", false},
 }
 
-var prefixes = map[string]int{"T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1, "d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18}
+var prefixes = map[string]int{"T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1,
+	"d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18}
 
 const maxUnit, maxPower = 64, 30
 
@@ -194,7 +196,8 @@ func Convert(literal, from, to string) (value *big.Rat, ok bool) {
 // number reads a decimal literal of at most 40 digits.
 func number(s string) (*big.Rat, bool) {
 	digits := strings.TrimLeft(s, "+-")
-	if len(s)-len(digits) > 1 || len(digits) > 40 || digits == "" || digits[0] == '.' || strings.Trim(digits, "0123456789.") != "" || strings.Count(digits, ".") > 1 {
+	if len(s)-len(digits) > 1 || len(digits) > 40 || digits == "" || digits[0] == '.' ||
+		strings.Trim(digits, "0123456789.") != "" || strings.Count(digits, ".") > 1 {
 		return nil, false
 	}
 	return new(big.Rat).SetString(s)

@@ -11,7 +11,7 @@ func features() []byte {
 <text ID="t1"><paragraph styleCode="Bold"><caption>Titre</caption>Un &lt;paragraphe&gt; en gras, <content styleCode="Italics">italique</content>,
 <content styleCode="Underline xRed">souligné rouge</content>, H<sub>2</sub>O, 10<sup>9</sup>/L<br/>à la ligne.</paragraph>
 <paragraph>Voir la note<footnote ID="f1">Note <content styleCode="Bold">importante</content>.</footnote> et encore<footnoteRef IDREF="f1"/>,
-<linkHtml href="https://example.org/a?b=1&amp;c=2">le site</linkHtml>, <linkHtml href="mailto:essai@example.org">le courriel</linkHtml>, <linkHtml href="#glu">le glucose</linkHtml>.</paragraph>
+<linkHtml href="https://example.org/a?b=1&amp;c=2">le site</linkHtml>, <linkHtml href="mailto:essai@example.org">le courriel</linkHtml>, <linkHtml href="#glu">le glucose</linkHtml>, <content revised="delete">rayé</content> <content revised="insert">ajouté</content>.</paragraph>
 <list listType="ordered" styleCode="LittleAlpha"><caption>Une liste</caption><item>un</item><item><caption>deux</caption>avec
 <list><item styleCode="Emphasis">imbriquée</item></list></item></list></text>
 <component><section><title>Tableau</title><text><table border="1"><caption>Légende</caption><colgroup><col width="50%"/><col/></colgroup>

@@ -124,6 +124,8 @@ func TestLevel1(t *testing.T) {
 		"PDF called HTML": {`mediaType="text/html" representation="B64">JVBERi0xLjQK`, `data="data:application/pdf;base64,JVBERi0xLjQK"`, "CDA-MEDIA-TYPE"},
 		"compressed":      {`mediaType="application/pdf" representation="B64" compression="GZ">JVBERi0xLjQK`, "[Document : contenu compressé]", "CDA-MEDIA-COMPRESSED"},
 		"broken base64":   {`mediaType="application/pdf" representation="B64">JVBERi0x!`, "[Document : fichier trop volumineux ou illisible]", "CDA-MEDIA-SIZE"},
+		"empty":           {`mediaType="application/pdf" representation="B64"> `, "[Document : contenu absent du document]", "CDA-MEDIA-EMPTY"},
+		"elsewhere":       {`mediaType="application/pdf"><reference value="https://example.org/x.pdf"/>`, "[Document : contenu absent du document]", "CDA-MEDIA-EMPTY"},
 		"huge base64":     {`mediaType="application/pdf" representation="B64">JVBERi0x` + strings.Repeat("AAAA", 1000), "[Document : fichier trop volumineux ou illisible]", "CDA-MEDIA-SIZE"},
 	} {
 		page, found, err := render.Page(sample.ClinicalDocument(1, sample.UnstructuredKind, "<nonXMLBody><text "+c.text+"</text></nonXMLBody>"), render.Options{MaxInline: 2000})

@@ -36,6 +36,10 @@ func (p *page) medium(m *medium, name string) {
 	p.int(m.Index)
 	p.raw("\">")
 	defer p.raw("</div>")
+	if strings.TrimSpace(d.Text) == "" {
+		p.unshown(m, name, "CDA-MEDIA-EMPTY", "an attachment is empty, or lies outside the document", "contenu absent du document")
+		return
+	}
 	if d.Representation != "B64" {
 		if d.MediaType == "" || d.MediaType == "text/plain" {
 			p.raw("<pre>")
@@ -64,7 +68,8 @@ func (p *page) medium(m *medium, name string) {
 	}
 	address, ok := p.address(m, k)
 	if !ok {
-		p.unshown(m, name, "CDA-MEDIA-SIZE", "an attachment is too large to stand in the page, or its base64 is broken", "fichier trop volumineux ou illisible")
+		p.unshown(m, name, "CDA-MEDIA-SIZE", "an attachment is too large to stand in the page, or its base64 is broken",
+			"fichier trop volumineux ou illisible")
 		return
 	}
 	p.file(m, k, name, address)

@@ -19,9 +19,12 @@ type narrative struct {
 
 // tags are the elements of a narrative that become one element of the page.
 var tags = map[string]string{
-	"content": "span", "sub": "sub", "sup": "sup", "item": "li", "thead": "thead", "tbody": "tbody", "tfoot": "tfoot", "tr": "tr", "td": "td", "th": "th",
-	"paragraph": "div",
+	"content": "span", "sub": "sub", "sup": "sup", "item": "li", "thead": "thead", "tbody": "tbody", "tfoot": "tfoot", "tr": "tr", "td": "td",
+	"th": "th", "paragraph": "div",
 }
+
+// revisions are the elements for text that a version of the document struck out or added.
+var revisions = map[string]string{"delete": "del", "insert": "ins"}
 
 // dropped are foreign elements whose content is not text for a reader.
 var dropped = map[string]bool{"script": true, "style": true, "template": true, "noscript": true}
@@ -76,6 +79,9 @@ func (n *narrative) element(parent string) error {
 	tag, ok := tags[local]
 	if !ok {
 		return n.foreign(local)
+	}
+	if v, _ := n.r.Attr("revised"); local == "content" && revisions[v] != "" {
+		tag = revisions[v]
 	}
 	n.raw("<" + tag)
 	n.attributes(local)
@@ -172,12 +178,13 @@ var (
 	verticals  = map[string]string{"middle": "va-m", "bottom": "va-b"}
 	scopes     = map[string]bool{"row": true, "col": true, "rowgroup": true, "colgroup": true}
 	styleCodes = map[string]string{
-		"bold": "b", "italics": "i", "italic": "i", "emphasis": "i", "underline": "u", "strikethrough": "s", "lrule": "lr", "rrule": "rr", "toprule": "tr", "botrule": "br",
-		"disc": "ls-disc", "circle": "ls-circle", "square": "ls-square", "arabic": "ls-1", "littleroman": "ls-i", "bigroman": "ls-ri", "littlealpha": "ls-a",
-		"bigalpha": "ls-ra", "xmono": "mono", "xcentered": "al-c", "xright": "al-r",
+		"bold": "b", "italics": "i", "italic": "i", "emphasis": "i", "underline": "u", "strikethrough": "s", "lrule": "lr", "rrule": "rr", "toprule": "tr",
+		"botrule": "br",
+		"disc":    "ls-disc", "circle": "ls-circle", "square": "ls-square", "arabic": "ls-1", "littleroman": "ls-i", "bigroman": "ls-ri",
+		"littlealpha": "ls-a", "bigalpha": "ls-ra", "xmono": "mono", "xcentered": "al-c", "xright": "al-r",
 	}
-	colours = map[string]string{"red": "red", "green": "green", "blue": "blue", "orange": "orange", "purple": "purple", "gray": "gray", "grey": "gray", "black": "black",
-		"yellow": "yellow", "rouge": "red", "vert": "green", "bleu": "blue", "navy": "blue", "maroon": "red"}
+	colours = map[string]string{"red": "red", "green": "green", "blue": "blue", "orange": "orange", "purple": "purple", "gray": "gray", "grey": "gray",
+		"black": "black", "yellow": "yellow", "rouge": "red", "vert": "green", "bleu": "blue", "navy": "blue", "maroon": "red"}
 )
 
 func appendKnown(class []string, table map[string]string, value string) []string {

@@ -48,7 +48,8 @@ func Policy(o Options) string {
 	if o.Resource != nil {
 		from = "'self' data:"
 	}
-	return "default-src 'none'; style-src " + styleHash + "; img-src " + from + "; object-src " + from + "; frame-src " + from + "; base-uri 'none'; form-action 'none'"
+	return "default-src 'none'; style-src " + styleHash + "; img-src " + from + "; object-src " + from + "; frame-src " + from +
+		"; base-uri 'none'; form-action 'none'"
 }
 
 // Page makes the page of a document, and the findings about what could not be shown. The same bytes give the same page.

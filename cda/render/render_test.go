@@ -19,7 +19,7 @@ func samples(t testing.TB) map[string][]byte { return oracle.Files(t, "samples/c
 var elements = map[string]string{
 	"html": "", "head": "", "meta": "charset http-equiv content name", "title": "", "style": "", "body": "", "a": "href rel target download aria-label",
 	"header": "", "h1": "", "h2": "", "h3": "", "h4": "", "h5": "", "h6": "", "div": "tabindex aria-labelledby", "p": "", "nav": "aria-labelledby", "ul": "", "ol": "",
-	"li": "", "main": "", "section": "aria-labelledby", "footer": "", "dl": "", "dt": "", "dd": "", "span": "", "sub": "", "sup": "", "br": "", "table": "", "caption": "",
+	"li": "", "main": "", "section": "aria-labelledby", "footer": "", "dl": "", "dt": "", "dd": "", "span": "", "del": "", "ins": "", "sub": "", "sup": "", "br": "", "table": "", "caption": "",
 	"thead": "", "tbody": "", "tfoot": "", "tr": "", "td": "colspan rowspan headers", "th": "colspan rowspan headers scope abbr", "img": "alt src", "pre": "",
 	"object": "type aria-label data",
 }

@@ -129,7 +129,8 @@ func (p *page) about() {
 	p.raw("</dl>\n</section>\n</footer>\n")
 }
 
-var relations = map[string]string{"RPLC": "Remplace le document", "APND": "Complète le document", "XFRM": "Transforme le document", "": "Document lié"}
+var relations = map[string]string{"RPLC": "Remplace le document", "APND": "Complète le document", "XFRM": "Transforme le document",
+	"": "Document lié"}
 
 // row writes one line of the list, nothing when there is nothing to say.
 func (p *page) row(label, value string) {
@@ -202,8 +203,9 @@ func (p *page) people() {
 	}
 }
 
-var participantLabels = map[string]string{"REF": "Demandeur", "PRF": "Exécutant", "INF": "Informateur", "CON": "Consultant", "ATND": "Médecin responsable", "ADM": "Admission",
-	"DIS": "Sortie", "HLD": "Titulaire des droits", "CALLBCK": "Contact", "SPRF": "Exécutant secondaire", "PPRF": "Exécutant principal", "RCT": "Patient", "ESC": "Accompagnant"}
+var participantLabels = map[string]string{"REF": "Demandeur", "PRF": "Exécutant", "INF": "Informateur", "CON": "Consultant",
+	"ATND": "Médecin responsable", "ADM": "Admission", "DIS": "Sortie", "HLD": "Titulaire des droits", "CALLBCK": "Contact", "SPRF": "Exécutant secondaire", "PPRF": "Exécutant principal",
+	"RCT": "Patient", "ESC": "Accompagnant"}
 
 func participantLabel(x *cda.Participation) string {
 	if x.FunctionCode.Display != "" {

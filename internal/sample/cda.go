@@ -8,16 +8,18 @@ import (
 
 // Kind is what a clinical document of this package is: its model, its type, what was done and in which setting.
 type Kind struct {
-	Template, Edition   string // the model in the French framework; empty for level 1
-	Type, TypeText      string // LOINC
-	Act, ActText        string // LOINC
-	Setting, SettingTxt string
+	Template, Edition    string // the model in the French framework; empty for level 1
+	Type, TypeText       string // LOINC
+	Act, ActText         string // LOINC
+	Setting, SettingText string
 }
 
 // The kinds of documents that the functions below make.
 var (
-	LabReportKind    = Kind{"1.2.250.1.213.1.1.1.55", "2024.01", "11502-2", "CR d'examens biologiques", "18719-5", "Biochimie", "AMBULATOIRE", "Ambulatoire"}
-	UnstructuredKind = Kind{"", "", "11502-2", "CR d'examens biologiques", "18719-5", "Biochimie", "AMBULATOIRE", "Ambulatoire"}
+	LabReportKind = Kind{Template: "1.2.250.1.213.1.1.1.55", Edition: "2024.01", Type: "11502-2", TypeText: "CR d'examens biologiques",
+		Act: "18719-5", ActText: "Biochimie", Setting: "AMBULATOIRE", SettingText: "Ambulatoire"}
+	UnstructuredKind = Kind{Type: "11502-2", TypeText: "CR d'examens biologiques", Act: "18719-5", ActText: "Biochimie",
+		Setting: "AMBULATOIRE", SettingText: "Ambulatoire"}
 )
 
 // LabReport is a laboratory report of level 3 of the n-th patient: a fasting glucose in mmol/L with its reference range, told in a table.
@@ -43,8 +45,9 @@ func ClinicalDocument(n int, k Kind, body string) []byte {
 	birth := fmt.Sprintf("19%02d0%d0%d", n%90+10, n%9+1, n%9+1)
 	sex := []string{"M", "F"}[n%2]
 	return []byte(strings.NewReplacer("MODEL", model, "NUMBER", fmt.Sprint(n), "OIDROOT", OIDRoot, "TYPETEXT", k.TypeText, "TYPE", k.Type,
-		"INSROOT", id.AssigningAuthority.UniversalID, "INS", id.ID, "IPP", fmt.Sprintf("IPP%07d", n), "FAMILY", Family(n), "GIVEN", Given(n), "SEX", sex, "BIRTH", birth,
-		"ACTTEXT", k.ActText, "ACT", k.Act, "SETTINGTEXT", k.SettingTxt, "SETTING", k.Setting,
+		"INSROOT", id.AssigningAuthority.UniversalID, "INS", id.ID, "IPP", fmt.Sprintf("IPP%07d", n), "FAMILY", Family(n), "GIVEN", Given(n),
+		"SEX", sex, "BIRTH", birth,
+		"ACTTEXT", k.ActText, "ACT", k.Act, "SETTINGTEXT", k.SettingText, "SETTING", k.Setting,
 		"PROFESSIONAL", professional, "ORGANIZATION", organization, "BODY", body).Replace(clinicalDocument))
 }
 
