@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/cda/extract"
+	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/xds"
 )
@@ -242,5 +244,24 @@ func TestPatientInfo(t *testing.T) {
 		if got := strings.Join(extract.MetadataOfHeader(d).Entry.SourcePatientInfo, " "); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// Every type of the official value set has a class, but for the signature (E1762), which is no clinical document, and the implant card (101881-1),
+// which is in the value set and not in the edition of the association that the table follows.
+func TestEveryTypeHasAClass(t *testing.T) {
+	set := oracle.Files(t, "standards/valuesets", "JDV_J07_*.xml")
+	n := 0
+	for _, b := range set {
+		for _, m := range regexp.MustCompile(`<Concept\s+code="([^"]+)"`).FindAllSubmatch(b, -1) {
+			n++
+			typ := string(m[1])
+			if _, ok := extract.ClassOf(typ); !ok && typ != "E1762" && typ != "101881-1" {
+				t.Errorf("the type %s has no class", m[1])
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("%d types in the value set", n)
 	}
 }
