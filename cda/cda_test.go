@@ -72,6 +72,24 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func TestBadDocuments(t *testing.T) {
+	want := map[string]string{
+		"truncated":        "unexpected end of input",
+		"another root":     "line 2 column 1: the root element is not ClinicalDocument",
+		"wrong namespace":  "line 2 column 1: ClinicalDocument is not in the namespace urn:hl7-org:v3",
+		"invalid UTF-8":    "invalid UTF-8",
+		"entity expansion": "line 2 column 1: DOCTYPE is not allowed",
+		"external entity":  "line 2 column 1: DOCTYPE is not allowed",
+		"unknown entity":   "line 10 column 8: unknown entity",
+		"10,000 deep":      "depth exceeds 128",
+	}
+	for name, b := range sample.BadDocuments() {
+		if _, err := cda.ReadHeader(b, cda.Options{}); err == nil || !strings.HasSuffix(err.Error(), want[name]) || want[name] == "" {
+			t.Errorf("%s: %v, want %q", name, err, want[name])
+		}
+	}
+}
+
 func TestCap(t *testing.T) {
 	huge := io.MultiReader(strings.NewReader(open), &zeros{100 << 20})
 	if _, err := cda.Load(huge, cda.Options{}); !errors.Is(err, cda.ErrTooLarge) || err.Error() != "more than 16777216 bytes: larger than the cap" {

@@ -265,3 +265,22 @@ func TestEveryTypeHasAClass(t *testing.T) {
 		t.Errorf("%d types in the value set", n)
 	}
 }
+
+// What cannot be read is refused in the words of the reader, whatever was to be lifted out of it.
+func TestBadDocuments(t *testing.T) {
+	for name, b := range sample.BadDocuments() {
+		_, want := cda.ReadHeader(b, cda.Options{})
+		_, metadata := extract.MetadataOf(b, cda.Options{})
+		_, content := extract.ContentOf(b, cda.Options{})
+		_, body := extract.Body(b, cda.Options{})
+		for _, err := range []error{metadata, content, body} {
+			if want == nil || err == nil || err.Error() != want.Error() {
+				t.Errorf("%s: %v, want %v", name, err, want)
+			}
+		}
+	}
+	large := sample.LabReport(1)
+	if _, err := extract.MetadataOf(large, cda.Options{MaxSize: int64(len(large)) - 1}); !errors.Is(err, cda.ErrTooLarge) {
+		t.Errorf("beyond the cap: %v", err)
+	}
+}

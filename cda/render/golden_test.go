@@ -238,3 +238,14 @@ func report(size int) []byte {
 	from, to := strings.Index(s, "<component><section>"), strings.Index(s, "</structuredBody>")
 	return []byte(s[:from] + strings.Repeat(strings.ReplaceAll(s[from:to], ` ID="glucose"`, ""), max(1, (size-len(s))/(to-from))) + s[to:])
 }
+
+// Of what cannot be read there is no page.
+func TestBadDocuments(t *testing.T) {
+	for name, b := range sample.BadDocuments() {
+		_, want := cda.ReadHeader(b, cda.Options{})
+		page, _, err := render.Page(b, render.Options{})
+		if want == nil || err == nil || err.Error() != want.Error() || page != nil {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+}

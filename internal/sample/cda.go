@@ -184,3 +184,20 @@ func PDF(text string) []byte {
 	fmt.Fprintf(&b, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", len(objects)+1, start)
 	return []byte(b.String())
 }
+
+// BadDocuments are what claims to be a clinical document and must be refused before anything is made of it, by what is wrong with it.
+func BadDocuments() map[string][]byte {
+	good := string(LabReport(1))
+	doctype := func(d string) []byte { return []byte(strings.Replace(good, "\n", "\n"+d+"\n", 1)) }
+	deep := strings.Repeat("<section><component>", 5_000) + strings.Repeat("</component></section>", 5_000)
+	return map[string][]byte{
+		"truncated":        []byte(good[:len(good)*2/3]),
+		"another root":     []byte(strings.ReplaceAll(good, "ClinicalDocument", "Clinical")),
+		"wrong namespace":  []byte(strings.Replace(good, "urn:hl7-org:v3", "urn:hl7-org:v2", 1)),
+		"invalid UTF-8":    []byte(strings.Replace(good, "Médecin", "M\xe9decin", 1)),
+		"entity expansion": doctype(`<!DOCTYPE ClinicalDocument [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>`),
+		"external entity":  doctype(`<!DOCTYPE ClinicalDocument SYSTEM "file:///etc/passwd">`),
+		"unknown entity":   []byte(strings.Replace(good, "<title>", "<title>&eacute;", 1)),
+		"10,000 deep":      ClinicalDocument(1, LabReportKind, `<structuredBody><component>`+deep+`</component></structuredBody>`),
+	}
+}
