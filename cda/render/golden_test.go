@@ -104,6 +104,12 @@ func TestResource(t *testing.T) {
 	if strings.Contains(string(page), "base64,") || len(asked) != 1 || asked[0].Index != 1 || asked[0].Data.MediaType != "application/pdf" {
 		t.Errorf("asked: %+v", asked)
 	}
+	if typ, name, ok := render.FileType(asked[0].Data); typ != "application/pdf" || name != "document.pdf" || !ok {
+		t.Errorf("served as %s, %s", typ, name)
+	}
+	if typ, _, ok := render.FileType(&cda.ED{MediaType: "application/pdf", Representation: "B64", Text: "PHNjcmlwdD4="}); ok {
+		t.Errorf("a script is served as %s", typ)
+	}
 	if !strings.Contains(render.Policy(o), "object-src 'self' data:") || strings.Contains(render.Policy(render.Options{}), "'self'") {
 		t.Errorf("policies: %s / %s", render.Policy(o), render.Policy(render.Options{}))
 	}

@@ -127,6 +127,15 @@ func (p *page) plain(m *medium, name string) {
 	p.raw("</pre>")
 }
 
+// FileType is the media type of an attachment by its content, and a name to save it under. ok is false for what no page shows and nobody should
+// serve to a browser.
+func FileType(d *cda.ED) (mediaType, name string, ok bool) {
+	if k := kindOf(d.Text); k != nil && d.Representation == "B64" && d.Compression == "" {
+		return k.mediaType, k.name, true
+	}
+	return "", "", false
+}
+
 func kindOf(b64 string) *fileKind {
 	b64 = strings.TrimLeft(b64, " \t\r\n")
 	for i := range fileKinds {

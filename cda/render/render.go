@@ -32,7 +32,8 @@ type Options struct {
 	MaxInline int
 }
 
-// Resource is an attachment: the body of level 1, or a medium of an entry. Index counts them from 1 in document order.
+// Resource is an attachment: the body of level 1, or a medium of an entry. Index counts them from 1 as extract.Files lists them; whoever serves one
+// asks FileType as what.
 type Resource struct {
 	Index int
 	ID    string
