@@ -192,6 +192,14 @@ func TestEncodings(t *testing.T) {
 		d, err := cda.ReadHeader(c.in, cda.Options{})
 		if err != nil || d.Title != c.want || len(d.Findings) != c.told {
 			t.Errorf("%s: %+v, %v", name, d, err)
+		} else if name != "none said" && !strings.HasSuffix(strings.ToLower(name), strings.ToLower(d.Encoding)) && d.Encoding != "utf-8" {
+			t.Errorf("%s: declared as %q", name, d.Encoding)
+		}
+	}
+	for name, in := range map[string][]byte{"a mark that lies": append([]byte("\xef\xbb\xbf"), doc("ISO-8859-1", "x")...),
+		"no declaration": []byte("<?xml-stylesheet encoding='ISO-8859-1'?>" + open + "<title>\xe9</title></ClinicalDocument>")} {
+		if _, err := cda.ReadHeader(in, cda.Options{}); err == nil {
+			t.Errorf("%s: read", name)
 		}
 	}
 	latin := doc("ISO-8859-1", strings.Repeat("\xe9", 1000))

@@ -71,7 +71,7 @@ func toUTF8(b []byte, o Options) (text []byte, encoding string, err error) {
 	encoding = string(b[from:to])
 	// QUIRK cda-latin, seen in field reports: software of before the profile writes in ISO 8859-1 or 8859-15.
 	high, ok := map[string]*[256]rune{"ISO-8859-1": &latin1, "ISO-8859-15": &latin9}[strings.ToUpper(encoding)]
-	if !ok || o.UTF8Only {
+	if !ok || o.UTF8Only || bytes.HasPrefix(b, bom) {
 		return b, encoding, nil
 	}
 	size := int64(len(b))
@@ -91,9 +91,11 @@ func toUTF8(b []byte, o Options) (text []byte, encoding string, err error) {
 	return out, encoding, nil
 }
 
+var bom = []byte("\xef\xbb\xbf")
+
 // declaredEncoding is where the value of encoding stands in the XML declaration; nowhere when there is none.
 func declaredEncoding(b []byte) (from, to int) {
-	if !bytes.HasPrefix(b, []byte("<?xml")) {
+	if rest := bytes.TrimPrefix(b, bom); len(rest) < 6 || string(rest[:5]) != "<?xml" || rest[5] > ' ' {
 		return 0, 0
 	}
 	end := bytes.Index(b[:min(len(b), 256)], []byte("?>"))
@@ -128,7 +130,7 @@ var latin1, latin9 = func() (l1, l9 [256]rune) {
 
 // PlainText is a text of unknown encoding: UTF-8 where it is valid, else ISO 8859-15, in which any bytes are text. A byte order mark is dropped.
 func PlainText(b []byte) string {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	b = bytes.TrimPrefix(b, bom)
 	if utf8.Valid(b) {
 		return string(b)
 	}
