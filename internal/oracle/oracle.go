@@ -22,6 +22,24 @@ func Path(t testing.TB, name string) string {
 	return p
 }
 
+// Files are the files of a folder of the shared folder that match a pattern, by name; where there is no such folder the test is skipped.
+func Files(t testing.TB, folder, pattern string) map[string][]byte {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(Path(t, folder), pattern))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no %s in %s: %v", pattern, folder, err)
+	}
+	files := make(map[string][]byte, len(names))
+	for _, n := range names {
+		b, err := os.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[filepath.Base(n)] = b
+	}
+	return files
+}
+
 // root is the folder of go.mod.
 func root(t testing.TB) string {
 	t.Helper()
