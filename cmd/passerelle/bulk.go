@@ -103,7 +103,7 @@ func (c *restoreCmd) Run(ctx context.Context) error {
 // progress draws a bar on a terminal and nothing elsewhere.
 func progress(n int, what string) *progressbar.ProgressBar {
 	var w io.Writer = io.Discard
-	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+	if isTerminal(os.Stderr) {
 		w = os.Stderr
 	}
 	return progressbar.NewOptions(n, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
