@@ -15,6 +15,7 @@ var forms = map[string]func(string) bool{
 	"time":          func(s string) bool { return isTime(s, 4, 14, false) },
 	"date":          func(s string) bool { return len(s) == 8 && isTime(s, 8, 8, false) },
 	"positive":      func(s string) bool { return digits(s) && len(s) <= 9 && strings.Trim(s, "0") != "" },
+	"count":         func(s string) bool { return digits(s) && len(s) <= 9 },
 	"decimal":       isDecimal,
 	"filled":        func(s string) bool { return strings.TrimSpace(s) != "" },
 	"title":         func(s string) bool { n := utf8.RuneCountInString(strings.TrimSpace(s)); return n >= 1 && n <= 128 },
@@ -23,10 +24,10 @@ var forms = map[string]func(string) bool{
 	"ins":           func(s string) bool { return insBody.matches(s) },
 	"ins-key":       insKeyHolds,
 	"person-id":     isPersonID,
-	"person-luhn":   personLuhn,
+	"person-luhn":   checked(12, "8"),
 	"structure-id":  isStructureID,
-	"finess-luhn":   func(s string) bool { return s == "" || s[0] != '1' || !digits(s) || luhn(s[1:]) },
-	"siret-luhn":    func(s string) bool { return s == "" || s[0] != '3' && s[0] != '2' || !digits(s) || luhn(s[1:]) },
+	"finess-luhn":   checked(10, "1"),
+	"siret-luhn":    func(s string) bool { return checked(10, "2")(s) && checked(15, "3")(s) },
 	"loinc":         isLOINC,
 	"fragment":      func(s string) bool { return len(s) > 1 && s[0] == '#' },
 }
@@ -189,7 +190,10 @@ func isPersonID(s string) bool {
 	return false
 }
 
-func personLuhn(s string) bool { return len(s) != 12 || s[0] != '8' || !digits(s) || luhn(s[1:]) }
+// checked asks for the check digit of an identifier of so many digits that begins with its kind; other identifiers pass.
+func checked(length int, kind string) func(string) bool {
+	return func(s string) bool { return len(s) != length || s[:1] != kind || !digits(s) || luhn(s[1:]) }
+}
 
 // isStructureID tells a national identifier of a structure (Struct_IdNat).
 func isStructureID(s string) bool {

@@ -24,6 +24,8 @@ var calls = map[string]func(*visit, xmltree.Node){
 	"one-body": oneBody, "filled-narrative": filledNarrative, "unique-ids": uniqueIDs, "references": references, "media-references": mediaReferences,
 	"body-times": bodyTimes, "quantity": quantity, "quantity-unit": quantityUnit, "code-system": codeSystem, "loinc": loinc, "entry-class": entryClass,
 	"twice-template": twiceTemplate, "body-roots": bodyRoots, "media-magic": mediaMagic, "interval-order": intervalOrder, "entries-said": entriesSaid,
+
+	"unit-due": unitDue, "range-unit": rangeUnit, "names-substance": namesSubstance, "prescribes": prescribes, "has-dosage": hasDosage,
 }
 
 const (

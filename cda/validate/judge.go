@@ -43,7 +43,7 @@ func (v *visit) ask(n xmltree.Node) {
 		v.count(n, a)
 	case "is", "form":
 		value, ok := a.expr.Value(n)
-		if !ok && isNull(n) {
+		if (!ok || value == "") && isNull(n) {
 			return
 		}
 		if a.kind == "is" && !(ok && slices.Contains(a.values, value)) || a.kind == "form" && !(ok && a.form(value)) {

@@ -22,7 +22,7 @@ const hl7 = "urn:hl7-org:v3"
 // spaces are the prefixes that rules use.
 var spaces = xmltree.Space{
 	"": hl7, "sdtc": "urn:hl7-org:sdtc", "lab": "urn:oid:1.3.6.1.4.1.19376.1.3.2", "ps3-20": "urn:dicom-org:ps3-20",
-	"pharm": "urn:ihe:pharm", "xsi": "http://www.w3.org/2001/XMLSchema-instance",
+	"pharm": "urn:ihe:pharm:medication", "xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
 
 // layers are the files that hold for every document; the others hold for their model. The order is that of [Rules].
@@ -54,8 +54,8 @@ type assertion struct {
 }
 
 type model struct {
-	name, template, clause string
-	at                     *xmltree.Expr // the templateId that selects it
+	name string
+	at   *xmltree.Expr // the templateId that selects it
 }
 
 type ruleTable struct {
@@ -156,7 +156,7 @@ func (f *file) stanza(lines []pair) error {
 			if err != nil {
 				return err
 			}
-			f.model.template, f.model.at = l.value, e
+			f.model.at = e
 		case "clause":
 			f.clause = l.value
 		default:
@@ -306,7 +306,7 @@ func (f *file) section(lines []pair) error {
 		}
 	}
 	id := "FR-" + f.model.name + "-SECTION-" + code
-	err := f.rule([]pair{{"rule", id + " " + severity}, {"at", "/ClinicalDocument/component/structuredBody"}, {"has", count + " //section[code/@code='" + code + "']"},
+	err := f.rule([]pair{{"rule", id + " " + severity}, {"at", "/ClinicalDocument/component/structuredBody"}, {"has", count + " .//section[code/@code='" + code + "']"},
 		{"text", "section " + code + " (" + name + ") is due " + count + " times"}})
 	for i, t := range templates {
 		if err != nil {
