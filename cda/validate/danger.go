@@ -1,7 +1,9 @@
 package validate
 
 import (
+	"encoding/base64"
 	"strings"
+	"unsafe"
 
 	"github.com/passerelle-sante/passerelle/wire/xmltree"
 )
@@ -123,26 +125,36 @@ func ours(space string) bool {
 	return false
 }
 
-// base64Form checks the alphabet and the padding without decoding: white space may stand anywhere.
-func base64Form(v *visit, n xmltree.Node) {
-	count, pad := 0, 0
-	for _, c := range []byte(n.Text()) {
-		switch {
-		case c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/':
-			if pad > 0 {
-				v.report(v.rule, n)
-				return
-			}
-			count++
-		case c == '=':
-			pad++
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-		default:
-			v.report(v.rule, n)
-			return
-		}
+// decoded is the content of an element in base64, decoded once; false when it is not base64. White space may stand anywhere in it.
+func (v *visit) decoded(n xmltree.Node) ([]byte, bool) {
+	if v.media == nil {
+		v.media = map[xmltree.Node]media{}
 	}
-	if (count+pad)%4 != 0 || pad > 2 {
+	m, ok := v.media[n]
+	if !ok {
+		text := n.Text()
+		b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+		size, err := base64.StdEncoding.Decode(b, unsafe.Slice(unsafe.StringData(text), len(text)))
+		if err != nil && strings.ContainsAny(text, " \t") {
+			text = strings.NewReplacer(" ", "", "\t", "").Replace(text)
+			size, err = base64.StdEncoding.Decode(b, []byte(text))
+		}
+		m = media{b[:size], err == nil}
+		v.media[n] = m
+	}
+	return m.bytes, m.ok
+}
+
+type media struct {
+	bytes []byte
+	ok    bool
+}
+
+func base64Form(v *visit, n xmltree.Node) {
+	if len(n.Text())/4*3 > maxEmbedded {
+		return
+	}
+	if _, ok := v.decoded(n); !ok {
 		v.report(v.rule, n)
 	}
 }

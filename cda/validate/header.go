@@ -25,6 +25,7 @@ var calls = map[string]func(*visit, xmltree.Node){
 	"body-times": bodyTimes, "quantity": quantity, "quantity-unit": quantityUnit, "code-system": codeSystem, "loinc": loinc, "entry-class": entryClass,
 	"twice-template": twiceTemplate, "body-roots": bodyRoots, "media-magic": mediaMagic, "interval-order": intervalOrder, "entries-said": entriesSaid,
 
+	"pdf":      pdf,
 	"unit-due": unitDue, "range-unit": rangeUnit, "names-substance": namesSubstance, "prescribes": prescribes, "has-dosage": hasDosage,
 }
 

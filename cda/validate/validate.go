@@ -81,6 +81,7 @@ type visit struct {
 	said    map[*rule]int
 	more    bool
 	ids     map[string]xmltree.Node // see known
+	media   map[xmltree.Node]media  // see decoded
 	raw     []raw
 }
 
@@ -91,6 +92,7 @@ type raw struct {
 	attr string
 	line int
 	text string // instead of the rule's
+	soft bool   // a warning here, though the rule is an error
 }
 
 // report adds a finding at a node, none for the document as a whole.
@@ -162,6 +164,9 @@ func (v *visit) findings() []cda.Finding {
 		f := cda.Finding{Rule: r.rule.ID, Severity: r.rule.Severity, Line: r.line, Text: r.rule.Text, Clause: r.rule.Clause}
 		if r.text != "" {
 			f.Text = r.text
+		}
+		if r.soft {
+			f.Severity = max(f.Severity, cda.Warning)
 		}
 		if !r.node.IsZero() {
 			f.Path = r.node.Path()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -158,8 +159,11 @@ func judgeFile(name string, o validate.Options, least cda.Severity) report.File 
 		f.Err = err
 		return f
 	}
-	found := validate.Validate(b, o)
-	for _, x := range found {
+	judge := validate.Validate
+	if hasExt(name, ".pdf") || bytes.HasPrefix(b, []byte("%PDF-")) {
+		judge = validate.ValidatePDF
+	}
+	for _, x := range judge(b, o) {
 		if x.Severity <= least {
 			f.Findings = append(f.Findings, x)
 		}

@@ -246,9 +246,20 @@ func (e *Expr) Select(n Node, f func(Node) bool) {
 	e.fromRoot(n.t.Root(), f)
 }
 
-// fromRoot treats the root as a child of what is above it.
+// fromRoot treats the root as a child of what is above it. All elements of a name are chained, so that //name passes over no others.
 func (e *Expr) fromRoot(root Node, f func(Node) bool) {
 	st := &e.steps[0]
+	if st.axis == descendant && !st.any {
+		i, ok := root.t.named[st.name.Local]
+		for ok && i >= 0 {
+			n := Node{root.t, i}
+			if st.accepts(n) && !e.walk(n, 1, f) {
+				return
+			}
+			i = n.self().alike
+		}
+		return
+	}
 	if st.accepts(root) && st.position <= 1 && !e.walk(root, 1, f) {
 		return
 	}

@@ -35,6 +35,7 @@ type node struct {
 	parent      int32
 	first, last int32 // children, -1 for none
 	next        int32 // sibling, -1 for none
+	alike       int32 // next element in document order with the same local name, -1 for none
 	attr        int32
 	attrs       int32
 	off, end    int32 // of an element: from its < to behind its last >
@@ -46,6 +47,7 @@ type Tree struct {
 	doc          []byte
 	nodes        []node
 	attrs        []xmlpull.Attr
+	named        map[string]int32 // the first element of each local name
 	instructions []Instruction
 }
 
@@ -66,7 +68,8 @@ func Parse(doc []byte, o Options) (*Tree, error) {
 	if len(doc) > o.MaxBytes {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(doc), o.MaxBytes)
 	}
-	b := builder{t: &Tree{doc: doc, nodes: make([]node, 0, len(doc)/96+16), attrs: make([]xmlpull.Attr, 0, len(doc)/96+16)}, max: o.MaxNodes, open: -1}
+	t := &Tree{doc: doc, nodes: make([]node, 0, len(doc)/96+16), attrs: make([]xmlpull.Attr, 0, len(doc)/96+16), named: map[string]int32{}}
+	b := builder{t: t, max: o.MaxNodes, open: -1, named: map[string]int32{}}
 	return b.t, b.read(xmlpull.NewReader(doc, xmlpull.Options{BOM: true, MaxDepth: o.MaxDepth}))
 }
 
@@ -76,6 +79,8 @@ type builder struct {
 	max  int
 	line int // of the offset at
 	at   int
+
+	named map[string]int32 // the last element of each local name
 }
 
 func (b *builder) read(r *xmlpull.Reader) error {
@@ -113,9 +118,17 @@ func (b *builder) start(r *xmlpull.Reader) error {
 	attrs := r.Attrs()
 	n := node{name: r.Name(), attr: int32(len(b.t.attrs)), attrs: int32(len(attrs)), off: int32(r.Offset()), line: int32(b.lineAt(r.Offset()))}
 	b.t.attrs = append(b.t.attrs, attrs...)
-	err := b.add(n)
+	if err := b.add(n); err != nil {
+		return err
+	}
 	b.open = int32(len(b.t.nodes) - 1)
-	return err
+	if before, ok := b.named[n.name.Local]; ok {
+		b.t.nodes[before].alike = b.open
+	} else {
+		b.t.named[n.name.Local] = b.open
+	}
+	b.named[n.name.Local] = b.open
+	return nil
 }
 
 func (b *builder) add(n node) error {
@@ -123,7 +136,7 @@ func (b *builder) add(n node) error {
 		return fmt.Errorf("%w: at most %d elements and runs of text are read", ErrTooLarge, b.max)
 	}
 	i := int32(len(b.t.nodes))
-	n.parent, n.first, n.last, n.next = b.open, -1, -1, -1
+	n.parent, n.first, n.last, n.next, n.alike = b.open, -1, -1, -1, -1
 	b.t.nodes = append(b.t.nodes, n)
 	if b.open < 0 {
 		return nil
