@@ -38,27 +38,27 @@ func (v *visit) schema(s Schema, doc []byte) {
 }
 
 var (
-	subject = regexp.MustCompile(`^Element '[^']*'(?:, attribute '[^']*')?: `)
-	named   = regexp.MustCompile(`(?:facet|type|attribute|element|union type|list type) '[^']{1,80}'`)
+	subject = regexp.MustCompile(`^Element '[^']*'(?:, attribute '[^']*')?: (?:\[facet '[^']*'\] )?`)
+	// verbs are what the schema processor says of a value that it quotes; what follows is of the schema.
+	verbs = []string{" is not a valid value of", " is not accepted by", " is not an element of", " does not match", " is less than", " is greater than"}
 )
 
-// tame takes the document's values out of a message of the schema processor: it keeps the names of elements, attributes and types, and cuts every other
-// quotation, which may itself hold quotes.
+// tame takes the document's values out of a message of the schema processor, and keeps the names of elements and attributes and what is due. A value may
+// itself hold quotes, so it ends at the last verb; of a message that was cut the value may be the last word.
 func tame(message string) string {
 	head := subject.FindString(message)
 	rest := message[len(head):]
-	first, last := strings.IndexByte(rest, '\''), strings.LastIndexByte(rest, '\'')
-	if first < 0 {
+	if !strings.Contains(rest, "'") || strings.HasPrefix(rest, "The value has a length of '") {
 		return message
 	}
-	if kept := named.FindString(rest[first-min(first, 12):]); kept != "" && !strings.Contains(rest[:first], "value") && strings.Count(rest, "'") == 2 {
-		return message
+	last := -1
+	for _, verb := range verbs {
+		last = max(last, strings.LastIndex(rest, "'"+verb))
 	}
-	tail := ""
-	if last > first {
-		tail = rest[last+1:]
+	if last < 0 || strings.HasSuffix(rest, "…") {
+		return head + "the value is not valid"
 	}
-	return strings.TrimRight(head+rest[:first]+"…"+tail, " ")
+	return head + "the value" + rest[last+1:]
 }
 
 // Check is a judgement from outside that may take long, such as a Schematron: it is run apart from [Validate], under the deadline of its context, and its

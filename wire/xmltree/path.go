@@ -175,6 +175,9 @@ func (p *parser) step(ax axis) (step, error) {
 	for p.take("[") {
 		if i := strings.IndexByte(p.s, ']'); i > 0 {
 			if n, err := strconv.Atoi(p.s[:i]); err == nil {
+				if ax == descendant {
+					return st, fmt.Errorf("no position may follow //: it counts the children of one element")
+				}
 				st.position, p.s = n, p.s[i+1:]
 				continue
 			}
