@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,10 +152,8 @@ func splice(doc []byte, node xmltree.Node, op, arg string) (from, to int, with s
 	case "set", "unset":
 		name, value, _ := strings.Cut(arg, " ")
 		tag := whole[:open-from]
-		if i := strings.Index(tag, " "+name+"=\""); i >= 0 {
-			j := i + len(name) + 3
-			end := j + strings.IndexByte(tag[j:], '"') + 1
-			tag = tag[:i] + tag[end:]
+		if at := regexp.MustCompile(`\s` + name + `\s*=\s*("[^"]*"|'[^']*')`).FindStringIndex(tag); at != nil {
+			tag = tag[:at[0]] + tag[at[1]:]
 		} else if op == "unset" {
 			return 0, 0, "", fmt.Errorf("no attribute %s", name)
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/cda/validate"
-	"github.com/passerelle-sante/passerelle/internal/oracle"
 )
 
 // TestCaps: what is too large is refused, and a document full of faults gives a bounded list that says so.
@@ -142,8 +141,8 @@ var (
 // TestNoValueIsShown: of a document whose every value and text is a marker nothing shows in a finding, the schema's included.
 func TestNoValueIsShown(t *testing.T) {
 	options := []validate.Options{{}}
-	if dir := os.Getenv("PASSERELLE_SHARED"); dir != "" || exists("../../../shared/standards/cda") {
-		s, err := validate.OpenSchema(os.DirFS(oracle.Path(t, "standards/cda")), "CDA_extended.xsd")
+	if dir := shared("standards/cda"); dir != "" {
+		s, err := validate.OpenSchema(os.DirFS(dir), "CDA_extended.xsd")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,11 +172,6 @@ func TestNoValueIsShown(t *testing.T) {
 			}
 		}
 	}
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
 }
 
 // FuzzValidate: the findings are the same each time, in order, bounded in number, of known rules; a fatal one is alone; and no text of a document is shown.
