@@ -2,8 +2,8 @@ package validate
 
 import (
 	"encoding/base64"
+	"iter"
 	"strings"
-	"unsafe"
 
 	"github.com/passerelle-sante/passerelle/wire/xmltree"
 )
@@ -133,16 +133,25 @@ func (v *visit) decoded(n xmltree.Node) ([]byte, bool) {
 	m, ok := v.media[n]
 	if !ok {
 		text := n.Text()
-		b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-		size, err := base64.StdEncoding.Decode(b, unsafe.Slice(unsafe.StringData(text), len(text)))
+		packed := joined(strings.SplitSeq(text, "\n"), len(text))
+		b := make([]byte, base64.StdEncoding.DecodedLen(len(packed)))
+		size, err := base64.StdEncoding.Decode(b, packed)
 		if err != nil && strings.ContainsAny(text, " \t") {
-			text = strings.NewReplacer(" ", "", "\t", "").Replace(text)
-			size, err = base64.StdEncoding.Decode(b, []byte(text))
+			size, err = base64.StdEncoding.Decode(b, joined(strings.FieldsSeq(text), len(text)))
 		}
 		m = media{b[:size], err == nil}
 		v.media[n] = m
 	}
 	return m.bytes, m.ok
+}
+
+// joined puts lines or words together, without the blanks around each.
+func joined(parts iter.Seq[string], length int) []byte {
+	out := make([]byte, 0, length)
+	for p := range parts {
+		out = append(out, strings.Trim(p, " \t\r")...)
+	}
+	return out
 }
 
 type media struct {

@@ -157,13 +157,26 @@ func (f *file) stanza(lines []pair) error {
 				return err
 			}
 			f.model.at = e
+		case "edition":
 		case "clause":
 			f.clause = l.value
 		default:
 			return fmt.Errorf("key %q is not known here", l.key)
 		}
 	}
+	for i := range lines {
+		if lines[i].key == "edition" {
+			return f.edition(lines[i].value)
+		}
+	}
 	return nil
+}
+
+// edition makes the rule that the template is of an edition that the rules of the model were written for.
+func (f *file) edition(known string) error {
+	at := f.model.at.String()
+	return f.rule([]pair{{"rule", "FR-" + f.model.name + "-EDITION information"}, {"at", at + "[@extension]"}, {"is", "@extension " + known},
+		{"text", "the edition of the model is not one that its rules were written for: " + known}})
 }
 
 // rule reads one rule.
@@ -286,7 +299,8 @@ func bounds(s string) (lo, hi int, err error) {
 	return lo, hi, err
 }
 
-// section reads "section: CODE severity n..m", its templates and its name, and makes of it the rules how often the section is there and which templates it has.
+// section reads "section: CODE n..m severity", its name and its templates, each followed by "inferred" where it alone is, and makes of it the rules how often
+// the section is there and which templates it has.
 func (f *file) section(lines []pair) error {
 	words := strings.Fields(lines[0].value)
 	if len(words) < 3 {
@@ -311,6 +325,10 @@ func (f *file) section(lines []pair) error {
 	for i, t := range templates {
 		if err != nil {
 			break
+		}
+		severity := severity
+		if own, inferred := strings.CutSuffix(t, " inferred"); inferred {
+			t, severity = own, "warning inferred"
 		}
 		err = f.rule([]pair{{"rule", fmt.Sprintf("%s-T%d %s", id, i+1, severity)}, {"at", "//section[code/@code='" + code + "']"},
 			{"has", "1..1 templateId[@root='" + t + "']"}, {"text", "section " + code + " (" + name + ") must bear templateId " + t + " once"}})

@@ -5,6 +5,7 @@
 package xmltree
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -68,7 +69,8 @@ func Parse(doc []byte, o Options) (*Tree, error) {
 	if len(doc) > o.MaxBytes {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(doc), o.MaxBytes)
 	}
-	t := &Tree{doc: doc, nodes: make([]node, 0, len(doc)/96+16), attrs: make([]xmlpull.Attr, 0, len(doc)/96+16), named: map[string]int32{}}
+	tags := min(bytes.Count(doc, []byte("<")), o.MaxNodes) // a node has one or two, a text none: three quarters is near, and more is made when due
+	t := &Tree{doc: doc, nodes: make([]node, 0, tags*3/4+16), attrs: make([]xmlpull.Attr, 0, tags/2+16), named: map[string]int32{}}
 	b := builder{t: t, max: o.MaxNodes, open: -1, named: map[string]int32{}}
 	return b.t, b.read(xmlpull.NewReader(doc, xmlpull.Options{BOM: true, MaxDepth: o.MaxDepth}))
 }
