@@ -209,8 +209,3 @@ func (c *auditSendersCmd) Run(ctx context.Context) error {
 	}
 	return t.Flush()
 }
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}

@@ -1,8 +1,9 @@
-// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit.
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit, validate.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,16 +17,17 @@ import (
 )
 
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
-	Demo    demoCmd    `cmd:"" help:"Run a gateway on loopback with a throw-away PKI and sample patients and documents."`
-	Check   checkCmd   `cmd:"" help:"Check a configuration file; each mistake is named with its line."`
-	PKI     pkiCmd     `cmd:"" name:"pki" help:"Make a throw-away authority with a server and a client certificate."`
-	Import  importCmd  `cmd:"" help:"Feed documents from a folder or a ZIP; can be interrupted and run again."`
-	Export  exportCmd  `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
-	Backup  backupCmd  `cmd:"" help:"Copy a running gateway's store to a folder."`
-	Restore restoreCmd `cmd:"" help:"Make a data folder from a backup."`
-	Audit   auditCmd   `cmd:"" help:"Read the audit log of a running gateway."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
+	Demo     demoCmd     `cmd:"" help:"Run a gateway on loopback with a throw-away PKI and sample patients and documents."`
+	Check    checkCmd    `cmd:"" help:"Check a configuration file; each mistake is named with its line."`
+	PKI      pkiCmd      `cmd:"" name:"pki" help:"Make a throw-away authority with a server and a client certificate."`
+	Import   importCmd   `cmd:"" help:"Feed documents from a folder or a ZIP; can be interrupted and run again."`
+	Export   exportCmd   `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
+	Backup   backupCmd   `cmd:"" help:"Copy a running gateway's store to a folder."`
+	Restore  restoreCmd  `cmd:"" help:"Make a data folder from a backup."`
+	Audit    auditCmd    `cmd:"" help:"Read, prove and export the audit log of a gateway."`
+	Validate validateCmd `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 func main() {
@@ -35,6 +37,9 @@ func main() {
 	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
+		if status := exitStatus(0); errors.As(err, &status) {
+			os.Exit(int(status))
+		}
 		fmt.Fprintln(os.Stderr, "passerelle:", err)
 		os.Exit(1)
 	}

@@ -37,10 +37,13 @@ type Schema struct{ p C.xmlSchemaPtr }
 
 var install sync.Once
 
-// Compile compiles the schema of that name with what it includes and imports by relative schemaLocation, all from the top of fsys.
+// maxSchemaFiles bounds what a folder given by mistake makes us read.
+const maxSchemaFiles = 512
+
+// Compile compiles the schema of that name with what it includes and imports by relative schemaLocation, all from fsys and its folders.
 func Compile(fsys fs.FS, name string) (*Schema, error) {
 	install.Do(func() { C.pas_install() })
-	names, err := fs.Glob(fsys, "*.xsd")
+	names, err := schemaFiles(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("xsd: list schemas: %w", err)
 	}
@@ -70,6 +73,19 @@ func Compile(fsys fs.FS, name string) (*Schema, error) {
 	s := &Schema{p}
 	runtime.AddCleanup(s, func(p C.xmlSchemaPtr) { C.xmlSchemaFree(p) }, p)
 	return s, nil
+}
+
+func schemaFiles(fsys fs.FS) (names []string, err error) {
+	err = fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(name, ".xsd") {
+			names = append(names, name)
+		}
+		if len(names) > maxSchemaFiles {
+			return fmt.Errorf("more than %d files", maxSchemaFiles)
+		}
+		return err
+	})
+	return names, err
 }
 
 // Validate checks a whole document. The error tells that it could not be checked; findings, at most 64, that it is not valid or not

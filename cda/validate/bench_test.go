@@ -1,0 +1,47 @@
+package validate_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/passerelle-sante/passerelle/cda/validate"
+	"github.com/passerelle-sante/passerelle/internal/oracle"
+	"github.com/passerelle-sante/passerelle/wire/xmltree"
+)
+
+// BenchmarkSamples judges the twelve sample documents: by our two layers, by libxml2 with the official schema alone, and by all three. The goal is that all
+// three together take at most twice the time of the schema alone.
+func BenchmarkSamples(b *testing.B) {
+	docs := samples(b)
+	size := 0
+	for _, d := range docs {
+		size += len(d)
+	}
+	s, err := validate.OpenSchema(os.DirFS(oracle.Path(b, "standards/cda")), "CDA_extended.xsd")
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, f func([]byte)) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, d := range docs {
+					f(d)
+				}
+			}
+		})
+	}
+	run("schema", func(d []byte) {
+		if _, err := s.XSD.Validate(d); err != nil {
+			b.Fatal(err)
+		}
+	})
+	run("rules", func(d []byte) { validate.Validate(d, validate.Options{}) })
+	run("all", func(d []byte) { validate.Validate(d, validate.Options{Schemas: []validate.Schema{s}}) })
+	run("tree", func(d []byte) {
+		if _, err := xmltree.Parse(d, xmltree.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,83 @@
+package validate
+
+import (
+	"github.com/passerelle-sante/passerelle/wire/xmltree"
+)
+
+// unitDue asks of a physical quantity among the results of a laboratory, where a number without a unit cannot be used.
+func unitDue(v *visit, value xmltree.Node) {
+	if xsiType(value) == "PQ" && value.Value("unit") == "" {
+		v.report(v.rule, value)
+	}
+}
+
+var resultValue = mustCompile("../../../value")
+
+// rangeUnit compares the unit of the bounds of a reference range with that of the result.
+func rangeUnit(v *visit, bounds xmltree.Node) {
+	value := resultValue.First(bounds)
+	if value.IsZero() || xsiType(value) != "PQ" {
+		return
+	}
+	for c := range bounds.Children() {
+		if (c.Local() == "low" || c.Local() == "high") && !isNull(c) && c.Value("value") != "" && c.Value("unit") != value.Value("unit") {
+			v.report(v.rule, c)
+		}
+	}
+}
+
+// namesSubstance wants a code, its translation or its text, or a name.
+func namesSubstance(v *visit, material xmltree.Node) {
+	if isNull(material) {
+		return
+	}
+	for c := range material.Children() {
+		switch {
+		case c.Local() == "name" && c.Text() != "":
+			return
+		case c.Local() == "code" && c.Value("code") != "":
+			return
+		case c.Local() == "code":
+			for d := range c.Children() {
+				if d.Value("code") != "" || d.Local() == "originalText" {
+					return
+				}
+			}
+		}
+	}
+	v.report(v.rule, material)
+}
+
+func prescribes(v *visit, body xmltree.Node) {
+	for n := range body.Descendants() {
+		if n.Local() == "section" {
+			for c := range n.Children() {
+				if c.Local() == "code" && (c.Value("code") == "57828-6" || c.Value("code") == "46264-8") {
+					return
+				}
+			}
+		}
+	}
+	v.report(v.rule, body)
+}
+
+// hasDosage wants a dose, a rate, a rhythm, a line of dosage of its own, or free text.
+func hasDosage(v *visit, line xmltree.Node) {
+	for c := range line.Children() {
+		switch c.Local() {
+		case "doseQuantity", "rateQuantity":
+			return
+		case "effectiveTime":
+			if t := xsiType(c); t == "PIVL_TS" || t == "EIVL_TS" || t == "SXPR_TS" {
+				return
+			}
+		case "entryRelationship":
+			for d := range c.Children() {
+				if d.Local() == "substanceAdministration" || d.Local() == "act" {
+					return
+				}
+			}
+		}
+	}
+	v.report(v.rule, line)
+}

@@ -1,0 +1,184 @@
+// Package validate judges clinical documents (CDA R2) in three layers: a schema, the French header rules (Structuration minimale) and the document
+// models; and the PDF that a document carries. Rules are data where they can be: rules/*.txt and codes/*.txt hold them, and [Rules] lists them.
+// It shows nothing of a document's content: a finding says which rule was broken and where.
+package validate
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/passerelle-sante/passerelle/cda"
+	"github.com/passerelle-sante/passerelle/wire/xmlpull"
+	"github.com/passerelle-sante/passerelle/wire/xmltree"
+)
+
+// Options say how to judge; the zero value judges by every rule of ours and no schema.
+type Options struct {
+	Schemas     []Schema // layer 1, judged in this order; none when empty
+	Off         []string // rules not to judge by: identifiers, or their beginning and a * (FR-BIO-*)
+	NotInferred bool     // leave out the rules that were inferred from examples
+	MaxBytes    int      // longest document, 32 MiB when 0
+	MaxFindings int      // 256 when 0; one more tells that there were more
+}
+
+const (
+	maxFindings = 256
+	maxPerRule  = 32
+)
+
+// Rule is what [Rules] tells about a rule.
+type Rule struct {
+	ID       string
+	Severity cda.Severity
+	Layer    string // the file that holds it: security, header, body, or a document model
+	Clause   string
+	Text     string
+	Inferred bool // seen in examples and not read in a specification
+}
+
+// Rules lists every rule, in the order of the files that hold them.
+func Rules() []Rule {
+	t := table()
+	out := make([]Rule, len(t.rules))
+	for i, r := range t.rules {
+		out[i] = r.Rule
+	}
+	return out
+}
+
+// Validate judges a document. The findings come in the order of lines, then of rules, and are the same each time.
+func Validate(doc []byte, o Options) []cda.Finding {
+	if o.MaxFindings <= 0 {
+		o.MaxFindings = maxFindings
+	}
+	v := &visit{options: o, table: table()}
+	tree, err := xmltree.Parse(doc, xmltree.Options{MaxBytes: o.MaxBytes})
+	if err != nil {
+		v.unreadable(err)
+		return v.findings()
+	}
+	v.tree, v.root = tree, tree.Root()
+	if v.root.Local() != "ClinicalDocument" || v.root.Space() != hl7 {
+		v.report(v.table.byID["CDA-ROOT"], v.root)
+		return v.findings()
+	}
+	v.judge()
+	for _, s := range o.Schemas {
+		v.schema(s, doc)
+	}
+	return v.findings()
+}
+
+// visit is one judgement under way.
+type visit struct {
+	options Options
+	table   *ruleTable
+	tree    *xmltree.Tree
+	root    xmltree.Node
+	rule    *rule // the one being judged
+	said    map[*rule]int
+	more    bool
+	ids     map[string]xmltree.Node // see known
+	media   map[xmltree.Node]media  // see decoded
+	raw     []raw
+}
+
+// raw is a finding whose path is not yet written.
+type raw struct {
+	rule *rule
+	node xmltree.Node
+	attr string
+	line int
+	text string // instead of the rule's
+	soft bool   // a warning here, though the rule is an error
+}
+
+// report adds a finding at a node, none for the document as a whole.
+func (v *visit) report(r *rule, n xmltree.Node) {
+	line := 0
+	if !n.IsZero() {
+		line = n.Line()
+	}
+	v.add(raw{rule: r, node: n, line: line})
+}
+
+func (v *visit) add(f raw) {
+	if v.off(f.rule) {
+		return
+	}
+	if v.said == nil {
+		v.said = map[*rule]int{}
+	}
+	if v.said[f.rule]++; v.said[f.rule] > maxPerRule {
+		v.more = true
+		return
+	}
+	v.raw = append(v.raw, f)
+}
+
+func (v *visit) off(r *rule) bool {
+	if r.Inferred && v.options.NotInferred {
+		return true
+	}
+	return slices.ContainsFunc(v.options.Off, func(id string) bool {
+		prefix, all := strings.CutSuffix(id, "*")
+		return id == r.ID || all && strings.HasPrefix(r.ID, prefix)
+	})
+}
+
+// unreadable turns the error of the reader into the one finding there is.
+func (v *visit) unreadable(err error) {
+	id, line, text := "CDA-XML", 0, ""
+	var syntax *xmlpull.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		line, text = syntax.Line, "the document is not well-formed: "+syntax.Reason
+		for part, rule := range unreadables {
+			if strings.Contains(syntax.Reason, part) {
+				id, text = rule, ""
+			}
+		}
+	case errors.Is(err, xmltree.ErrTooLarge):
+		id = "SEC-SIZE"
+	}
+	v.add(raw{rule: v.table.byID[id], line: line, text: text})
+}
+
+// unreadables are the rules for what the reader refuses and says why.
+var unreadables = map[string]string{
+	"DOCTYPE": "SEC-DOCTYPE", "unknown entity": "SEC-ENTITY", "depth exceeds": "SEC-DEPTH", "UTF-8": "SEC-ENCODING", "UTF-16": "SEC-ENCODING",
+}
+
+func (v *visit) findings() []cda.Finding {
+	slices.SortStableFunc(v.raw, func(a, b raw) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.rule.ID, b.rule.ID))
+	})
+	v.raw = slices.CompactFunc(v.raw, func(a, b raw) bool { return a == b })
+	if len(v.raw) > v.options.MaxFindings {
+		v.raw, v.more = v.raw[:v.options.MaxFindings], true
+	}
+	var out []cda.Finding
+	for _, r := range v.raw {
+		f := cda.Finding{Rule: r.rule.ID, Severity: r.rule.Severity, Line: r.line, Text: r.rule.Text, Clause: r.rule.Clause}
+		if r.text != "" {
+			f.Text = r.text
+		}
+		if r.soft {
+			f.Severity = max(f.Severity, cda.Warning)
+		}
+		if !r.node.IsZero() {
+			f.Path = r.node.Path()
+			if r.attr != "" {
+				f.Path += "/@" + r.attr
+			}
+		}
+		out = append(out, f)
+	}
+	if v.more {
+		r := v.table.byID["CDA-MORE"]
+		out = append(out, cda.Finding{Rule: r.ID, Severity: r.Severity, Text: r.Text, Clause: r.Clause})
+	}
+	return out
+}
