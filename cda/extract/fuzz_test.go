@@ -58,10 +58,8 @@ func consistent(t *testing.T, m *extract.Metadata) {
 			return
 		}
 	}
-	m.Set.UniqueID, m.Set.SubmissionTime = "1.2.3.4", "20260101000000"
-	s := &xds.Submission{Set: m.Set, Entries: []xds.DocumentEntry{m.Entry}}
 	var found xds.Findings
-	s.Validate(&xds.Domain{CXTypes: []string{"*"}}, xds.Provided, &found)
+	m.Submission("1.2.3.4", time.Unix(1_770_000_000, 0)).Validate(&xds.Domain{CXTypes: []string{"*"}}, xds.Provided, &found)
 	for _, e := range found.List {
 		if strings.Contains(e.Context, "required and missing") {
 			t.Fatalf("no finding said: %s", e.Context)

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/hl7"
@@ -43,6 +44,15 @@ func MetadataOf(b []byte, o cda.Options) (*Metadata, error) {
 	sum := sha1.Sum(b)
 	m.Entry.Hash, m.Entry.Size = hex.EncodeToString(sum[:]), int64(len(b))
 	return m, nil
+}
+
+// Submission is the submission of the document alone, in a set of that unique id at that time. Relations are not in it: their targets are known by
+// unique id only, and an association takes the entryUUID, which the registry knows.
+func (m *Metadata) Submission(set xds.UniqueID, at time.Time) *xds.Submission {
+	s := m.Set
+	s.UniqueID, s.SubmissionTime = set, hl7.NewDTM(at)
+	return &xds.Submission{Set: s, Entries: []xds.DocumentEntry{m.Entry}, Associations: []xds.Association{{Header: xds.Header{ID: "HasMember01"},
+		Type: xds.HasMember, Source: s.ID, Target: m.Entry.ID, Membership: "Original"}}}
 }
 
 // MetadataOfHeader derives the metadata that a header says, all but hash and size.

@@ -2,6 +2,7 @@ package extract_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/cda/extract"
@@ -26,12 +27,8 @@ func TestSamplesAreComplete(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, f.Rule, f.Text)
 			}
 		}
-		m.Set.UniqueID, m.Set.SubmissionTime = "1.2.3.4", "20260101000000"
-		s := &xds.Submission{Set: m.Set, Entries: []xds.DocumentEntry{m.Entry}, Associations: []xds.Association{
-			{Header: xds.Header{ID: "HasMember01"}, Type: xds.HasMember, Source: m.Set.ID, Target: m.Entry.ID, Membership: "Original"}}}
-		var f xds.Findings
-		f.MetadataError = xds.CodeRegistryMetadataError
-		s.Validate(domain, xds.Provided, &f)
+		f := xds.Findings{MetadataError: xds.CodeRegistryMetadataError}
+		m.Submission("1.2.3.4", time.Unix(1_770_000_000, 0)).Validate(domain, xds.Provided, &f)
 		for _, e := range f.List {
 			t.Errorf("%s: %s", name, e.Context)
 		}
