@@ -29,7 +29,7 @@ var (
 	words  = []string{"hl7", "auth"}
 	wire   = []string{"wire/*", "wire/*/*"}
 	nouns  = []string{"xds", "pix", "atna", "cda"}
-	codecs = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "pix/pixv2", "pix/pixv3", "smime", "cda/validate", "cda/validate/*", "cda/extract", "cda/render"}
+	codecs = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "pix/pixv2", "pix/pixv3", "smime", "cda/schema", "cda/validate", "cda/validate/*", "cda/extract", "cda/render"}
 	actors = []string{"xds/registry", "xds/repository", "xds/federation", "pix/manager", "atna/arr", "smime/intake", "smime/post", "dmp", "notify"}
 	stores = []string{"store/*"}
 	doors  = []string{"portal", "portal/*", "fhir", "auth/login"}

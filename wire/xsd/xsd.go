@@ -15,9 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,20 +44,28 @@ const maxSchemaFiles = 512
 
 // Compile compiles the schema of that name with what it includes and imports by relative schemaLocation, all from fsys and its folders.
 func Compile(fsys fs.FS, name string) (*Schema, error) {
-	install.Do(func() { C.pas_install() })
 	names, err := schemaFiles(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("xsd: list schemas: %w", err)
 	}
+	files := map[string][]byte{}
+	for _, n := range names {
+		if files[n], err = fs.ReadFile(fsys, n); err != nil {
+			return nil, fmt.Errorf("xsd: read %s: %w", n, err)
+		}
+	}
+	return CompileFiles(files, name)
+}
+
+// CompileFiles compiles the schema of that name with what it includes and imports, all from texts in memory by their names.
+func CompileFiles(texts map[string][]byte, name string) (*Schema, error) {
+	install.Do(func() { C.pas_install() })
+	names := slices.Sorted(maps.Keys(texts))
 	files := (*C.memfile)(C.calloc(C.size_t(len(names)+1), C.sizeof_memfile))
 	defer C.free(unsafe.Pointer(files))
 	list := unsafe.Slice(files, len(names))
 	for i, n := range names {
-		b, err := fs.ReadFile(fsys, n)
-		if err != nil {
-			return nil, fmt.Errorf("xsd: read %s: %w", n, err)
-		}
-		list[i] = C.memfile{name: C.CString("mem:///" + n), data: (*C.char)(C.CBytes(b)), size: C.int(len(b))}
+		list[i] = C.memfile{name: C.CString("mem:///" + n), data: (*C.char)(C.CBytes(texts[n])), size: C.int(len(texts[n]))}
 		defer C.free(unsafe.Pointer(list[i].name))
 		defer C.free(unsafe.Pointer(list[i].data))
 	}
