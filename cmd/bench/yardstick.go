@@ -58,7 +58,7 @@ func serveYardstick(addr, pki, dir string) error {
 		}
 	})
 	srv := &http.Server{Handler: mux}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interrupted()
 	defer stop()
 	go func() {
 		<-ctx.Done()
@@ -70,6 +70,10 @@ func serveYardstick(addr, pki, dir string) error {
 		return nil
 	}
 	return err
+}
+
+func interrupted() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
 func serveFile(w http.ResponseWriter, r *http.Request, path string) {
