@@ -23,6 +23,7 @@ import (
 type options struct {
 	run, gateway, dir, profile, out string
 	clients, pairs, entries         int
+	records                         int
 	length                          time.Duration
 	yardstick, pki, syslog          string
 }
@@ -64,6 +65,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 32, "keep-alive connections")
 	flag.IntVar(&o.pairs, "pairs", 3, "pairs of yardstick and product")
 	flag.IntVar(&o.entries, "entries", 1_000_000, "entries of the scenario findlatency")
+	flag.IntVar(&o.records, "records", 1_000_000, "records of the scenarios audit-patient-view and audit-verify")
 	flag.DurationVar(&o.length, "length", 2500*time.Millisecond, "of one measurement")
 	flag.StringVar(&o.yardstick, "yardstick", "", "serve as the yardstick on this address (the program starts itself so)")
 	flag.StringVar(&o.syslog, "syslog", "", "with -yardstick: receive syslog, parse or tokenise it, instead of HTTP")

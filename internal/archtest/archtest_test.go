@@ -74,6 +74,7 @@ var exceptions = map[string]string{
 	"cmd/bench -> pix/manager":      "the loader fills a store as a patient manager would",
 	"cmd/bench -> pix":              "the loader announces patients",
 	"cmd/bench -> atna":             "the loader writes audit messages",
+	"cmd/bench -> atna/arr":         "the loader fills an audit trail as an audit repository would",
 	"cmd/bench -> auth":             "the loader writes audit messages",
 	"cmd/bench -> hl7":              "audit messages name patients",
 }

@@ -238,6 +238,15 @@ func (t *Trail) await(seq uint64, otherwise *atomic.Bool) bool {
 // take describes some records from the table's end on, but none from limit on.
 func (x *index) take(ctx context.Context, t *table, limit uint64) error {
 	leaves, err := x.log.leaves(t.end())
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		// Verify tells of it; what comes after is searchable all the same.
+		x.slog.Error("a record cannot be read and is not in the audit index", "record", t.end(), "reason", err)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		t.add(described{}, true)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

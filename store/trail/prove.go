@@ -83,7 +83,7 @@ func (t *Trail) hashes() tlog.HashReader { return arr.HashTiers(t.tiers.read) }
 
 // Countersigned keeps a checkpoint of this log that a witness signed too. keys are those of the witnesses.
 func (t *Trail) Countersigned(signed []byte, witnesses string) error {
-	keys, err := arr.Keys(t.opt.Key.Public + "\n" + witnesses)
+	keys, err := arr.Keys(t.opt.Key.Public + "\n" + t.opt.OldKeys + "\n" + witnesses)
 	if err != nil {
 		return err
 	}

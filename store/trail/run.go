@@ -370,11 +370,48 @@ func (l *lists) chunk(lo, hi uint32) ([]posting, error) {
 	return nil, nil
 }
 
-func (l *lists) read(c chunkAt) ([]posting, error) {
+// narrow gives those of found, which lie in one chunk, that are in a list of plain chunks too, without making a list of it.
+func (l *lists) narrow(found []posting) ([]posting, error) {
+	out := make([]posting, 0, len(found))
+	for _, c := range l.chunks {
+		if len(found) == 0 || c.id != found[0].rec/chunkRows {
+			continue
+		}
+		b, err := l.bytes(c)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == 0 || b[0] != 0 {
+			return nil, l.run.damage(errPostings.Error())
+		}
+		rec := uint64(0)
+		for b = b[1:]; len(b) > 0 && len(found) > 0; {
+			d, w := binary.Uvarint(b)
+			if w <= 0 {
+				return nil, l.run.damage(errPostings.Error())
+			}
+			rec, b = rec+d, b[w:]
+			for len(found) > 0 && uint64(found[0].rec) < rec {
+				found = found[1:]
+			}
+			if len(found) > 0 && uint64(found[0].rec) == rec {
+				out = append(out, found[0])
+			}
+		}
+		break
+	}
+	return out, nil
+}
+
+func (l *lists) bytes(c chunkAt) ([]byte, error) {
 	if c.n > chunkRows {
 		return nil, l.run.damage("the directory of a list")
 	}
-	b, err := l.run.checked(c.base+int64(c.at), int(c.size), c.crc)
+	return l.run.checked(c.base+int64(c.at), int(c.size), c.crc)
+}
+
+func (l *lists) read(c chunkAt) ([]posting, error) {
+	b, err := l.bytes(c)
 	if err != nil {
 		return nil, err
 	}
