@@ -72,8 +72,8 @@ func isUUID(s string) bool {
 	return true
 }
 
-// isTime tells a TS of yyyy[MM[dd[HH[mm[ss]]]]] with lo to hi digits that is a real moment, a fraction of a second if there are seconds, and an offset if
-// there is a time of day: due when offset is set.
+// isTime tells a TS of yyyy[MM[dd[HH[mm[ss]]]]] with lo to hi digits that is a real moment, a fraction of a second if there are seconds, and an
+// offset if there is a time of day: due when offset is set.
 func isTime(s string, lo, hi int, offset bool) bool {
 	body, zone := s, ""
 	if i := strings.IndexAny(s, "+-"); i >= 0 {

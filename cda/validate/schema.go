@@ -43,8 +43,8 @@ var (
 	verbs = []string{" is not a valid value of", " is not accepted by", " is not an element of", " does not match", " is less than", " is greater than"}
 )
 
-// tame takes the document's values out of a message of the schema processor, and keeps the names of elements and attributes and what is due. A value may
-// itself hold quotes, so it ends at the last verb; of a message that was cut the value may be the last word.
+// tame takes the document's values out of a message of the schema processor, and keeps the names of elements and attributes and what is due. A value
+// may itself hold quotes, so it ends at the last verb; of a message that was cut the value may be the last word.
 func tame(message string) string {
 	head := subject.FindString(message)
 	rest := message[len(head):]
@@ -61,12 +61,12 @@ func tame(message string) string {
 	return head + "the value" + rest[last+1:]
 }
 
-// Check is a judgement from outside that may take long, such as a Schematron: it is run apart from [Validate], under the deadline of its context, and its
-// findings come when they come.
+// Check is a judgement from outside that may take long, such as a Schematron: it is run apart from [Validate], under the deadline of its context, and
+// its findings come when they come.
 type Check func(ctx context.Context, doc []byte) ([]cda.Finding, error)
 
-// RunChecks runs checks one after the other until the context ends. One that fails gives a finding that says so: what a check cannot say is not a fault of
-// the document.
+// RunChecks runs checks one after the other until the context ends. One that fails gives a finding that says so: what a check cannot say is not a
+// fault of the document.
 func RunChecks(ctx context.Context, doc []byte, checks []Check) []cda.Finding {
 	var out []cda.Finding
 	for _, check := range checks {

@@ -24,6 +24,7 @@ type Options struct {
 }
 
 const (
+	maxNodes    = 1 << 19 // of a document, elements and runs of text: ten times what the largest published one has
 	maxFindings = 256
 	maxPerRule  = 32
 )
@@ -54,7 +55,7 @@ func Validate(doc []byte, o Options) []cda.Finding {
 		o.MaxFindings = maxFindings
 	}
 	v := &visit{options: o, table: table()}
-	tree, err := xmltree.Parse(doc, xmltree.Options{MaxBytes: o.MaxBytes})
+	tree, err := xmltree.Parse(doc, xmltree.Options{MaxBytes: o.MaxBytes, MaxNodes: maxNodes})
 	if err != nil {
 		v.unreadable(err)
 		return v.findings()
@@ -80,8 +81,10 @@ type visit struct {
 	rule    *rule // the one being judged
 	said    map[*rule]int
 	more    bool
-	ids     map[string]xmltree.Node // see known
-	media   map[xmltree.Node]media  // see decoded
+	ids     map[string]xmltree.Node       // see known
+	owns    map[string]xmltree.Node       // see own
+	inses   map[xmltree.Node]xmltree.Node // see ins
+	media   map[xmltree.Node]media        // see decoded
 	raw     []raw
 }
 
