@@ -11,11 +11,10 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xsd"
 )
 
-// Schema is a schema of layer 1 and the name that its findings bear.
+// Schema is a schema of layer 1. Its findings are of the rule CDA-SCHEMA.
 type Schema struct {
 	XSD    *xsd.Schema
-	Name   string // shown in the clause: which schema it is
-	Clause string // where it is written; the one of CDA-SCHEMA when empty
+	Clause string // which schema it is, for the clause of a finding; that of the rule when empty
 }
 
 // OpenSchema compiles the schemas of a folder, as an operator has them on disk; root is the file to begin with.
@@ -24,7 +23,7 @@ func OpenSchema(fsys fs.FS, root string) (Schema, error) {
 	if err != nil {
 		return Schema{}, fmt.Errorf("schema of documents: %w", err)
 	}
-	return Schema{XSD: s, Name: root}, nil
+	return Schema{XSD: s, Clause: "schema " + root}, nil
 }
 
 func (v *visit) schema(s Schema, doc []byte) {
@@ -33,7 +32,7 @@ func (v *visit) schema(s Schema, doc []byte) {
 		v.add(raw{rule: v.table.byID["CDA-SCHEMA-FAILED"]})
 	}
 	for _, f := range found {
-		v.add(raw{rule: v.table.byID["CDA-SCHEMA"], line: f.Line, text: tame(f.Message)})
+		v.add(raw{rule: v.table.byID["CDA-SCHEMA"], line: f.Line, text: tame(f.Message), clause: s.Clause})
 	}
 }
 

@@ -25,7 +25,7 @@ func TestCaps(t *testing.T) {
 	many := bytes.Replace(doc, []byte("</patient>"), []byte(strings.Repeat("<raceCode/><ethnicGroupCode/>", 3)+"</patient>"), 1)
 	many = bytes.Replace(many, []byte("</text>"), []byte(strings.Repeat("<script/><object/>", 500)+"</text>"), 1)
 	found := validate.Validate(many, validate.Options{MaxFindings: 10})
-	if len(found) != 11 || found[10].Rule != "CDA-MORE" {
+	if len(found) != 11 || found[10].Rule != "CDA-MORE" || slices.ContainsFunc(found[:10], func(f cda.Finding) bool { return f.Severity > cda.Error }) {
 		t.Errorf("%d findings\n%s", len(found), said(found))
 	}
 	if n := len(validate.Validate(many, validate.Options{})); n > 60 {
@@ -74,6 +74,9 @@ func TestSchema(t *testing.T) {
 	var got []string
 	for _, f := range validate.Validate(doc, validate.Options{Schemas: []validate.Schema{s}, Off: []string{"FR-*", "CDA-BODY-*"}}) {
 		got = append(got, fmt.Sprintf("%s line %d: %s", f.Rule, f.Line, f.Text))
+		if f.Clause != "schema root.xsd" {
+			t.Errorf("clause %s", f.Clause)
+		}
 	}
 	want := []string{
 		"CDA-SCHEMA line 2: Element '{urn:hl7-org:v3}title': [facet 'maxLength'] " +
