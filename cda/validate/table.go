@@ -148,12 +148,17 @@ func (f *file) stanza(lines []pair) error {
 	case "rule":
 		return f.rule(lines)
 	case "section":
-		return f.section(lines)
+		if f.model != nil {
+			return f.section(lines)
+		}
 	case "model":
 		f.model = &model{name: lines[0].value}
 		f.table.models = append(f.table.models, f.model)
 	}
 	for _, l := range lines {
+		if f.model == nil && l.key != "clause" {
+			return fmt.Errorf("key %q is not known before a model", l.key)
+		}
 		switch l.key {
 		case "model":
 		case "template":

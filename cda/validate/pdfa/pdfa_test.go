@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/passerelle-sante/passerelle/cda/validate"
 	"github.com/passerelle-sante/passerelle/cda/validate/pdfa"
 )
 
@@ -139,6 +140,26 @@ func TestFaults(t *testing.T) {
 	tagged[5] = strings.Replace(tagged[5], "conformance>B<", "conformance>A<", 1)
 	if got := pdfa.Check(build(header, tagged, trailer)); !slices.Equal(got, []pdfa.Fault{pdfa.Tagged}) {
 		t.Errorf("not tagged: %v", got)
+	}
+}
+
+// TestEveryFaultIsARule: the table of rules and the faults are the same, and each is broken by a file of these tests.
+func TestEveryFaultIsARule(t *testing.T) {
+	faults := []pdfa.Fault{
+		pdfa.Unreadable, pdfa.Header, pdfa.Binary, pdfa.Encrypted, pdfa.NoID, pdfa.Xref, pdfa.XrefStream, pdfa.ObjectStream, pdfa.LZW, pdfa.External,
+		pdfa.Embedded, pdfa.Optional, pdfa.Intent, pdfa.Font, pdfa.Transparency, pdfa.Action, pdfa.Additional, pdfa.Metadata, pdfa.MetadataPlain,
+		pdfa.Identifier, pdfa.Tagged, pdfa.Capped,
+	}
+	var rules []pdfa.Fault
+	for _, r := range validate.Rules() {
+		if r.Layer == "pdf" {
+			rules = append(rules, pdfa.Fault(r.ID))
+		}
+	}
+	slices.Sort(faults)
+	slices.Sort(rules)
+	if !slices.Equal(faults, rules) {
+		t.Errorf("faults\n%v\nrules\n%v", faults, rules)
 	}
 }
 
