@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/arr"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/store/trail"
@@ -21,31 +18,6 @@ import (
 
 // auditClients is how many hand in records at once.
 const auditClients = 128
-
-// describeAudit reads the message and gives the terms of its parts.
-func describeAudit(r arr.Received) arr.Row {
-	_, text, _ := bytes.Cut(r.Raw, []byte("\ufeff"))
-	m, err := atna.ParseXML(text)
-	if err != nil {
-		return arr.Row{Event: r.At, Terms: []arr.Term{{Field: arr.FieldFlaw, Value: "xml"}}}
-	}
-	digest := sha256.Sum256(r.Raw)
-	row := arr.Row{Event: m.EventIdentification.EventDateTime, Terms: []arr.Term{
-		{Field: arr.FieldDigest, Value: string(digest[:])}, {Field: arr.FieldEvent, Value: m.EventIdentification.EventID.Code}, {Field: arr.FieldAction, Value: m.EventIdentification.EventActionCode},
-	}}
-	for _, p := range m.ActiveParticipants {
-		row.Terms = append(row.Terms, arr.Term{Field: arr.FieldUser, Value: p.UserID}, arr.Term{Field: arr.FieldAddress, Value: p.NetworkAccessPointID})
-		row.Summary = fmt.Appendf(row.Summary, "%s|", p.UserID)
-	}
-	for _, o := range m.ParticipantObjects {
-		f := arr.FieldObject
-		if o.ParticipantObjectTypeCode == "1" {
-			f = arr.FieldPatient
-		}
-		row.Terms = append(row.Terms, arr.Term{Field: f, Value: o.ParticipantObjectID})
-	}
-	return row
-}
 
 func (b *bench) openTrail(dir string, describe func(arr.Received) arr.Row) (*trail.Trail, arr.Key, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -99,7 +71,7 @@ func (b *bench) auditSeal(ctx context.Context, s scenario) error {
 // auditTrail gives a trail with as many records as were asked for, all searchable. One that is there is used again.
 func (b *bench) auditTrail(ctx context.Context) (*trail.Trail, arr.Key, error) {
 	dir := filepath.Join(b.dir, fmt.Sprintf("trail-%d", b.opt.records))
-	t, key, err := b.openTrail(dir, describeAudit)
+	t, key, err := b.openTrail(dir, arr.Describe)
 	if err != nil {
 		return nil, key, err
 	}
