@@ -10,7 +10,7 @@ import (
 
 // calls are the rules better said in Go. A function reports under the rule that calls it.
 var calls = map[string]func(*visit, xmltree.Node){
-	"template-order": templateOrder, "model-template": modelTemplate, "header-order": headerOrder,
+	"template-order": templateOrder, "model-template": modelTemplate, "known-model": knownModel, "header-order": headerOrder,
 	"ins-first": insFirst, "ins-present": insPresent, "ins-form": insForm, "ins-key": insKey(productionINS), "ins-test-key": insKey(testINS),
 	"ins-old": insOld, "ins-once": insOnce,
 	"ins-family": insName("family", "BR"), "ins-given": insName("given", "BR"), "ins-given-list": insName("given", ""),

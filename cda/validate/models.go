@@ -4,6 +4,15 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xmltree"
 )
 
+func knownModel(v *visit, doc xmltree.Node) {
+	for _, m := range v.table.models {
+		if !m.at.First(doc).IsZero() {
+			return
+		}
+	}
+	v.report(v.rule, doc)
+}
+
 // unitDue asks of a physical quantity among the results of a laboratory, where a number without a unit cannot be used.
 func unitDue(v *visit, value xmltree.Node) {
 	if xsiType(value) == "PQ" && value.Value("unit") == "" {
