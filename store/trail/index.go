@@ -50,7 +50,7 @@ func openIndex(dir string, secret []byte, t *Trail) (*index, error) {
 	if n := len(x.runs); n > 0 {
 		first = max(first, x.runs[n-1].end)
 	}
-	x.table = newTable(first)
+	x.table = newTable(first, 0)
 	return x, x.expire(t.expired)
 }
 
@@ -197,7 +197,7 @@ func (x *index) missing() (from, to uint64) {
 }
 
 func (x *index) fill(ctx context.Context, from, to uint64) error {
-	t := newTable(from)
+	t := newTable(from, 0)
 	for t.end() < to {
 		if err := x.take(ctx, t, to); errors.Is(err, arr.ErrExpired) {
 			return nil // looked at anew with what is missing then
@@ -368,7 +368,7 @@ func (x *index) replace(old []*run, r *run, spent *table) error {
 	}
 	x.runs = runs
 	if spent != nil && x.table == spent {
-		x.table = newTable(max(spent.end(), x.log.expiredNow()))
+		x.table = newTable(max(spent.end(), x.log.expiredNow()), len(spent.terms))
 	}
 	errs = append(errs, x.filters())
 	select {

@@ -34,7 +34,7 @@ func newPacker() (packer, error) {
 
 // pack appends b, compressed when that pays, behind a byte that says so.
 func (p packer) pack(dst, b []byte) []byte {
-	if len(b) >= 128 {
+	if len(b) >= 512 {
 		at := len(dst)
 		if dst = p.zip.EncodeAll(b, append(dst, 1)); len(dst)-at < len(b) {
 			return dst
