@@ -38,7 +38,8 @@ type index struct {
 }
 
 func openIndex(dir string, secret []byte, t *Trail) (*index, error) {
-	x := &index{dir: dir, secret: secret, keyID: binary.BigEndian.Uint64(hashKeyID(secret)), log: t, opt: t.opt, slog: t.opt.Log, wake: make(chan struct{}, 1)}
+	x := &index{dir: dir, secret: secret, log: t, opt: t.opt, slog: t.opt.Log, wake: make(chan struct{}, 1)}
+	x.keyID = binary.BigEndian.Uint64(hashKeyID(secret))
 	var err error
 	if x.pack, err = newPacker(); err != nil {
 		return nil, err
@@ -485,7 +486,8 @@ func (x *index) verify(ctx context.Context, report *arr.Report) error {
 		err := r.verify(ctx)
 		var damage *indexDamage
 		if errors.As(err, &damage) {
-			report.Findings = append(report.Findings, arr.Finding{Kind: arr.IndexDamage, Seq: r.first, End: r.end, File: "index/" + r.name(), Text: damage.what + " is damaged; it is built anew"})
+			f := arr.Finding{Kind: arr.IndexDamage, Seq: r.first, End: r.end, File: "index/" + r.name(), Text: damage.what + " is damaged; it is built anew"}
+			report.Findings = append(report.Findings, f)
 			err = x.drop(err)
 		}
 		if err = errors.Join(err, r.release()); err != nil {
