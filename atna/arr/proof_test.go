@@ -76,7 +76,8 @@ func TestInclusionProof(t *testing.T) {
 		if _, _, err := q.Verify(keys); err == nil {
 			t.Error("proved at another place")
 		}
-		for at := 0; at < len(text); at += 7 {
+		// The last digit before the padding has bits that base64 does not use.
+		for at := 0; at < len(text)-len("x=\n"); at += 7 {
 			bad := bytes.Clone(text)
 			bad[at] ^= 1
 			if q, err := arr.ParseInclusion(bad); err == nil {

@@ -320,6 +320,7 @@ func TestOpenRefuses(t *testing.T) {
 		spoil      func(dir string) error
 	}{
 		{"checkpoint", "checkpoints", func(dir string) error { return flipFile(filepath.Join(dir, "checkpoints"), -20) }},
+		{"checkpoints gone", "checkpoints", func(dir string) error { return os.Remove(filepath.Join(dir, "checkpoints")) }},
 		{"hash below a tier", "", func(dir string) error { return flipFile(filepath.Join(dir, "hashes", "00"), 32*100) }},
 		{"hashes cut", "hashes/00", func(dir string) error { return os.Truncate(filepath.Join(dir, "hashes", "00"), 32*100) }},
 		{"last block", "records", func(dir string) error { return flipFile(glob(dir, "records/*.seg", -1), -5) }},

@@ -23,7 +23,7 @@ func sampleRun(t testing.TB, dir string, n int) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := newTable(0)
+	table := newTable(0, 0)
 	for i := range n {
 		d := described{time: int64(i * 1000), summary: fmt.Appendf(nil, "row %d", i), terms: []indexed{
 			{term{1, byte(i % 3)}, plain}, {term{2, byte(i % 5)}, covering}, {term{3, byte(i), byte(i >> 8)}, digest}, {term{4}, plain}, {term{5}, covering},
