@@ -125,7 +125,7 @@ func (g *Gateway) ownRepository() recorder.Destination {
 // syslogServer is what receives audit records.
 func (g *Gateway) syslogServer() *syslog.Server {
 	c := g.cfg.Audit.Repository
-	return &syslog.Server{Handler: g.audit, Max: int(c.MaxMessage), Lines: c.tolerates(string(syslog.QuirkLines)),
+	return &syslog.Server{Handler: g.audit, Max: int(c.MaxMessage), Lines: c.tolerates(string(syslog.QuirkLines)), Buffer: int(c.UDPBuffer),
 		Refused: func(ctx context.Context, from syslog.Peer, partly []byte, err error) {
 			if handshake, ok := errors.AsType[*syslog.HandshakeError](err); ok {
 				g.notAuthenticated(from.Address, handshake.Err.Error())

@@ -412,3 +412,57 @@ func TestAuditBackup(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAuditBadInput: each ends its own connection at most, is kept as far as it came, marked and found by its mark, and the next sender is served.
+func TestAuditBadInput(t *testing.T) {
+	g, _, _ := auditing(t, ", max_message: 65536")
+	header := "<85>1 - - bad%d - - - "
+	framed := func(s string) string { return fmt.Sprintf("%d %s", len(s), s) }
+	for i, c := range []struct{ name, send, flaw string }{
+		{"1 GB announced", "999999999 <85>1 - - bad%d - - - x", "syslog"},
+		{"ten digits", "1073741824 <85>1 - - bad%d", "syslog"},
+		{"negative", "-5 bad%d", "syslog"},
+		{"no digits", "GET /bad%d HTTP/1.1\r\n", "syslog"},
+		{"half a frame", "500 " + header + "half", "text"},
+		{"invalid UTF-8", framed(fmt.Sprintf(header+"<AuditMessage>\xFF\xFE</AuditMessage>", 5)), "charset"},
+		{"entity bomb", framed(fmt.Sprintf(header+`<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><AuditMessage>&c;</AuditMessage>`, 6)), "xml"},
+		{"deep", framed(fmt.Sprintf(header+strings.Repeat("<a>", 10000), 7)), "xml"},
+		{"wrong PRI", framed(fmt.Sprintf("<999>1 - - bad%d - - - x", 8)), "syslog"},
+		{"no PRI", framed(fmt.Sprintf("1 - - bad%d - - - x", 9)), "syslog"},
+	} {
+		send := c.send
+		if strings.Contains(send, "bad%d") {
+			send = strings.Replace(send, "%d", fmt.Sprint(i), 1)
+		}
+		conn, err := net.Dial("tcp", g.Address("audit_tcp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, send); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection stays open", c.name)
+		}
+		conn.Close()
+		found := false
+		waitFor(t, func() bool {
+			for _, r := range g.records(t, map[string][]string{"flaw": {c.flaw}}) {
+				found = found || bytes.Contains(r.Raw, fmt.Append(nil, "bad", i)) && (strings.HasSuffix(send, string(r.Raw)) || strings.HasPrefix(string(r.Raw), "1073741824"))
+			}
+			return found
+		})
+		good := fmt.Sprintf("<85>1 - good%d app - - - x", i)
+		after, err := syslog.Dial(t.Context(), syslog.Target{Network: "tcp", Address: g.Address("audit_tcp")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := after.Send([]byte(good)); err != nil {
+			t.Fatal(err)
+		}
+		_ = after.Close()
+		g.awaitRecords(t, 1, map[string][]string{"host": {fmt.Sprint("good", i)}})
+	}
+}

@@ -103,6 +103,7 @@ type AuditRepositoryConfig struct {
 	RetentionDays  int64           `yaml:"retention_days"`  // records older than this are removed, their hashes stay; 0 keeps everything
 	Checkpoint     int64           `yaml:"checkpoint"`      // seconds between signed checkpoints while records come
 	MaxMessage     int64           `yaml:"max_message"`     // bytes of one syslog message
+	UDPBuffer      int64           `yaml:"udp_buffer"`      // bytes of the socket's buffer for datagrams; 0 means 16 MiB, -1 what the system gives
 	Rules          string          `yaml:"rules"`           // file of the rules that raise alerts; empty watches nothing
 	Timestamp      string          `yaml:"timestamp"`       // URL of an RFC 3161 authority that stamps checkpoints
 	TimestampCA    string          `yaml:"timestamp_ca"`    // PEM file of the authorities its certificate may come from

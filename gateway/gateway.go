@@ -73,6 +73,9 @@ func Run(ctx context.Context, cfg Config, opt Options) (err error) {
 	if g.tls, err = loadTLS(cfg.TLS); err != nil {
 		return err
 	}
+	if bolt.AuditDiscarded {
+		g.log.Error("this binary was built to measure the cost of audit: it records nothing and must not serve patients")
+	}
 	if err := g.openStores(); err != nil {
 		return err
 	}

@@ -72,18 +72,20 @@ type describer struct {
 	m    atna.AuditMessage
 	rec  Received
 	row  Row
-	seen map[Term]bool
+	seen map[Term]bool // nil until there are many terms
 }
 
-var describers = sync.Pool{New: func() any { return &describer{seen: map[Term]bool{}} }}
+var describers = sync.Pool{New: func() any { return &describer{} }}
+
+// manyTerms is where looking through the list costs more than a map.
+const manyTerms = 48
 
 // Describe is what the index keeps of a record: the terms it is found by and, for the list of accesses to a patient's record, who did what. It depends
 // on the record alone, so an index can be built again at any time. Strings of the row may alias rec.Raw.
 func Describe(rec Received) Row {
 	d := describers.Get().(*describer)
 	defer describers.Put(d)
-	clear(d.seen)
-	d.rec, d.row = rec, Row{Event: rec.At}
+	d.rec, d.row, d.seen = rec, Row{Event: rec.At, Terms: make([]Term, 0, 24)}, nil
 	digest := sha256.Sum256(rec.Raw)
 	d.term(FieldDigest, string(digest[:16]))
 	d.term(FieldPeer, rec.Peer)
@@ -105,12 +107,25 @@ func Describe(rec Received) Row {
 }
 
 func (d *describer) term(f Field, value string) {
-	t := Term{f, value}
-	if value == "" || d.seen[t] {
-		return
+	if t := (Term{f, value}); value != "" && !d.has(t) {
+		d.row.Terms = append(d.row.Terms, t)
 	}
+}
+
+// has tells whether a term is there already; if not it counts as there from now on.
+func (d *describer) has(t Term) bool {
+	if len(d.row.Terms) < manyTerms {
+		return slices.Contains(d.row.Terms, t)
+	}
+	if d.seen == nil {
+		d.seen = map[Term]bool{}
+		for _, earlier := range d.row.Terms {
+			d.seen[earlier] = true
+		}
+	}
+	was := d.seen[t]
 	d.seen[t] = true
-	d.row.Terms = append(d.row.Terms, t)
+	return was
 }
 
 func (d *describer) codes(f Field, codes []atna.CodedValue) {

@@ -61,7 +61,8 @@ type BlockWriter struct {
 
 // NewBlockWriter begins with the record numbered first.
 func NewBlockWriter(first uint64) (*BlockWriter, error) {
-	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<19))
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(1<<19))
 	return &BlockWriter{zip: zip, first: first}, err
 }
 

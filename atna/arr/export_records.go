@@ -243,7 +243,8 @@ func (v *verifier) take(j *blockJob) error {
 	}
 	v.place(j)
 	if j.sum != nil {
-		v.report.add(Finding{Kind: BlockDamaged, Seq: v.next, End: v.next + uint64(len(j.hashes)), File: j.file, Text: "the block's checksum is wrong"})
+		end := v.next + uint64(len(j.hashes))
+		v.report.add(Finding{Kind: BlockDamaged, Seq: v.next, End: end, File: j.file, Text: "the block's checksum is wrong"})
 	} else if j.head.First != v.next {
 		v.report.add(Finding{Kind: BlockDamaged, Seq: v.next, File: j.file, Text: fmt.Sprintf("the block says that it begins with record %d", j.head.First)})
 	}
@@ -280,7 +281,8 @@ func (v *verifier) misplaced(j *blockJob) bool {
 			return true
 		}
 	}
-	v.report.add(Finding{Kind: Inserted, Seq: v.next, File: j.file, Text: fmt.Sprintf("before this record lies the block of records %d to %d", first, j.head.End()-1)})
+	text := fmt.Sprintf("before this record lies the block of records %d to %d", first, j.head.End()-1)
+	v.report.add(Finding{Kind: Inserted, Seq: v.next, File: j.file, Text: text})
 	return true
 }
 

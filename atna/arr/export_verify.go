@@ -176,6 +176,10 @@ func VerifyLog(ctx context.Context, log Log, opt Verification) (Report, error) {
 // end settles what the last block left open.
 func (v *verifier) end() error {
 	size := v.report.Size
+	if v.log.TailFirst > size || size == 0 && v.leaves.count > 0 && len(v.log.Tail) == 0 {
+		// A journal lets go only of what is under a checkpoint.
+		v.report.add(Finding{Kind: BadCheckpoint, Seq: size, File: "checkpoints", Text: "later checkpoints are missing"})
+	}
 	if v.next < size {
 		kind := Truncated
 		if v.holed {

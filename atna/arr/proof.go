@@ -154,11 +154,8 @@ func proofHead(text []byte, first string) ([]string, []byte, error) {
 		return nil, nil, errProof
 	}
 	head, rest, ok := bytes.Cut(text, []byte("\n\n"))
-	if !ok && bytes.HasPrefix(text, []byte(first+"\n\n")) {
-		return nil, nil, errProof
-	}
 	lines := strings.Split(string(head), "\n")
-	if lines[0] != first || len(lines) > maxHashes {
+	if !ok || lines[0] != first || len(lines) > maxHashes {
 		return nil, nil, errProof
 	}
 	return lines[1:], rest, nil

@@ -2,8 +2,10 @@ package arr
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -151,7 +153,17 @@ func openNote(signed []byte, keys note.Verifiers) (*note.Note, error) {
 	if len(signed) > maxNote {
 		return nil, fmt.Errorf("a signed text of %d bytes", len(signed))
 	}
-	return note.Open(signed, keys)
+	n, err := note.Open(signed, keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range slices.Concat(n.Sigs, n.UnverifiedSigs) {
+		// The last character of base64 has bits that say nothing: one signed text must not have several forms.
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return nil, fmt.Errorf("the signature of %s is not in its one form", s.Name)
+		}
+	}
+	return n, nil
 }
 
 func signedBy(n *note.Note, name string) bool {

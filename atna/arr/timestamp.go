@@ -84,7 +84,8 @@ func StampRequest(digest [32]byte) (der []byte, nonce *big.Int, err error) {
 		return nil, nil, err
 	}
 	der, err = asn1.Marshal(timeStampReq{
-		Version: 1, Imprint: messageImprint{pkix.AlgorithmIdentifier{Algorithm: oidSHA256, Parameters: asn1.NullRawValue}, digest[:]}, Nonce: nonce, CertReq: true,
+		Version: 1, Imprint: messageImprint{pkix.AlgorithmIdentifier{Algorithm: oidSHA256, Parameters: asn1.NullRawValue}, digest[:]},
+		Nonce: nonce, CertReq: true,
 	})
 	return der, nonce, err
 }

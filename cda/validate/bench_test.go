@@ -9,8 +9,8 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xmltree"
 )
 
-// BenchmarkSamples judges the twelve sample documents: by our two layers, by libxml2 with the official schema alone, and by all three. The goal is that all
-// three together take at most twice the time of the schema alone.
+// BenchmarkSamples judges the twelve sample documents: by our two layers, by libxml2 with the official schema alone, and by all three. The goal is
+// that all three together take at most twice the time of the schema alone.
 func BenchmarkSamples(b *testing.B) {
 	docs := samples(b)
 	size := 0

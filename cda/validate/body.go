@@ -10,18 +10,6 @@ import (
 
 const maxEmbedded = 20 << 20
 
-func oneBody(v *visit, component xmltree.Node) {
-	n := 0
-	for c := range component.Children() {
-		if c.Local() == "structuredBody" || c.Local() == "nonXMLBody" {
-			n++
-		}
-	}
-	if n != 1 {
-		v.report(v.rule, component)
-	}
-}
-
 func filledNarrative(v *visit, text xmltree.Node) {
 	if isNull(text) || text.HasText() {
 		return
@@ -158,19 +146,20 @@ func isStatement(local string) bool {
 }
 
 func twiceTemplate(v *visit, body xmltree.Node) {
+	type template struct {
+		parent          xmltree.Node
+		root, extension string
+	}
+	seen := map[template]bool{}
 	for n := range body.Descendants() {
 		if n.Local() != "templateId" {
 			continue
 		}
-		for c := range n.Parent().Children() {
-			if c == n {
-				break
-			}
-			if c.Local() == "templateId" && c.Value("root") == n.Value("root") && c.Value("extension") == n.Value("extension") {
-				v.report(v.rule, n)
-				break
-			}
+		t := template{n.Parent(), n.Value("root"), n.Value("extension")}
+		if seen[t] {
+			v.report(v.rule, n)
 		}
+		seen[t] = true
 	}
 }
 

@@ -58,7 +58,8 @@ func script(v *visit, text xmltree.Node) {
 			continue
 		}
 		for _, a := range n.Attrs() {
-			if name := strings.ToLower(a.Name.Local); strings.HasPrefix(name, "on") || name == "style" && strings.Contains(strings.ToLower(a.Value), "expression(") {
+			name := strings.ToLower(a.Name.Local)
+			if strings.HasPrefix(name, "on") || name == "style" && strings.Contains(strings.ToLower(a.Value), "expression(") {
 				v.report(v.rule, n)
 				break
 			}
@@ -89,7 +90,8 @@ func referencesScheme(v *visit, body xmltree.Node) {
 	}
 }
 
-// harmless tells an address that a reader may offer to follow. What browsers leave out of a scheme, control characters and blanks, is left out here too.
+// harmless tells an address that a reader may offer to follow. What browsers leave out of a scheme, control characters and blanks, is left out here
+// too.
 func harmless(address string) bool {
 	address = strings.Map(func(c rune) rune {
 		if c <= ' ' || c == 0x7f {
@@ -108,10 +110,10 @@ func harmless(address string) bool {
 	return false
 }
 
-// namespaces reports the outermost foreign elements.
+// namespaces reports the outermost foreign elements; what a stylesheet would write is not looked into.
 func namespaces(v *visit, doc xmltree.Node) {
 	for n := range doc.Descendants() {
-		if !ours(n.Space()) && (ours(n.Parent().Space())) {
+		if up := n.Parent().Space(); !ours(n.Space()) && ours(up) && up != xslt {
 			v.report(v.rule, n)
 		}
 	}

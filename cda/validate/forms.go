@@ -49,10 +49,15 @@ func isUID(s string) bool {
 	if len(s) > 64 || s == "" || s[0] > '2' || !strings.Contains(s, ".") {
 		return false
 	}
-	for arc := range strings.SplitSeq(s, ".") {
-		if !digits(arc) || len(arc) > 1 && arc[0] == '0' {
+	for from := 0; from <= len(s); {
+		to := from
+		for to < len(s) && s[to] >= '0' && s[to] <= '9' {
+			to++
+		}
+		if to == from || to-from > 1 && s[from] == '0' || to < len(s) && s[to] != '.' {
 			return false
 		}
+		from = to + 1
 	}
 	return true
 }
@@ -72,8 +77,8 @@ func isUUID(s string) bool {
 	return true
 }
 
-// isTime tells a TS of yyyy[MM[dd[HH[mm[ss]]]]] with lo to hi digits that is a real moment, a fraction of a second if there are seconds, and an offset if
-// there is a time of day: due when offset is set.
+// isTime tells a TS of yyyy[MM[dd[HH[mm[ss]]]]] with lo to hi digits that is a real moment, a fraction of a second if there are seconds, and an
+// offset if there is a time of day: due when offset is set.
 func isTime(s string, lo, hi int, offset bool) bool {
 	body, zone := s, ""
 	if i := strings.IndexAny(s, "+-"); i >= 0 {
@@ -231,10 +236,10 @@ func luhn(s string) bool {
 	return sum%10 == 0
 }
 
-// isLOINC tells number-check digit; LA and LP codes pass.
+// isLOINC tells number-check digit; the codes of answers and parts, LA and LP, pass.
 func isLOINC(s string) bool {
 	if strings.HasPrefix(s, "LA") || strings.HasPrefix(s, "LP") {
-		s = s[2:]
+		return true
 	}
 	number, check, ok := strings.Cut(s, "-")
 	return ok && digits(number) && len(number) <= 8 && len(check) == 1 && luhn(number+check)

@@ -10,18 +10,21 @@ import (
 
 // calls are the rules better said in Go. A function reports under the rule that calls it.
 var calls = map[string]func(*visit, xmltree.Node){
-	"template-order": templateOrder, "model-template": modelTemplate, "header-order": headerOrder,
+	"template-order": templateOrder, "model-template": modelTemplate, "known-model": knownModel, "header-order": headerOrder,
 	"ins-first": insFirst, "ins-present": insPresent, "ins-form": insForm, "ins-key": insKey(productionINS), "ins-test-key": insKey(testINS),
-	"ins-old": insOld, "ins-once": insOnce, "ins-family": insName("family", "BR"), "ins-given": insName("given", "BR"), "ins-given-list": insName("given", ""),
+	"ins-old": insOld, "ins-once": insOnce,
+	"ins-family": insName("family", "BR"), "ins-given": insName("given", "BR"), "ins-given-list": insName("given", ""),
 	"ins-birthplace": insBirthplace, "ins-mail": insMail,
-	"person-or-device": personOrDevice, "principal-time": principalTime, "replaces-itself": replacesItself, "version-order": versionOrder,
+	"person-or-device": oneOf("assignedPerson", "assignedAuthoringDevice"),
+	"principal-time":   principalTime, "replaces-itself": replacesItself, "version-order": versionOrder,
 	"null-flavors": nullFlavors, "null-flavor-na": nullFlavorNA, "null-inside": nullInside,
 	"header-roots": headerRoots, "header-telecoms": headerTelecoms, "header-times": headerTimes,
 
 	"remote-stylesheet": remoteStylesheet, "embedded-stylesheet": embeddedStylesheet, "script": script, "links": links,
 	"references-scheme": referencesScheme, "namespaces": namespaces, "base64": base64Form, "base64-size": base64Size,
 
-	"one-body": oneBody, "filled-narrative": filledNarrative, "unique-ids": uniqueIDs, "references": references, "media-references": mediaReferences,
+	"one-body":         oneOf("structuredBody", "nonXMLBody"),
+	"filled-narrative": filledNarrative, "unique-ids": uniqueIDs, "references": references, "media-references": mediaReferences,
 	"body-times": bodyTimes, "quantity": quantity, "quantity-unit": quantityUnit, "code-system": codeSystem, "loinc": loinc, "entry-class": entryClass,
 	"twice-template": twiceTemplate, "body-roots": bodyRoots, "media-magic": mediaMagic, "interval-order": intervalOrder, "entries-said": entriesSaid,
 
@@ -66,9 +69,9 @@ func modelTemplate(v *visit, doc xmltree.Node) {
 
 // headerParts is the order of the standard.
 var headerParts = []string{
-	"realmCode", "typeId", "templateId", "id", "code", "title", "effectiveTime", "confidentialityCode", "languageCode", "setId", "versionNumber", "copyTime",
-	"recordTarget", "author", "dataEnterer", "informant", "custodian", "informationRecipient", "legalAuthenticator", "authenticator", "participant",
-	"inFulfillmentOf", "documentationOf", "relatedDocument", "authorization", "componentOf", "component",
+	"realmCode", "typeId", "templateId", "id", "code", "title", "effectiveTime", "confidentialityCode", "languageCode", "setId", "versionNumber",
+	"copyTime", "recordTarget", "author", "dataEnterer", "informant", "custodian", "informationRecipient", "legalAuthenticator",
+	"authenticator", "participant", "inFulfillmentOf", "documentationOf", "relatedDocument", "authorization", "componentOf", "component",
 }
 
 // headerOrder reports the first part that comes too late.
@@ -108,23 +111,33 @@ func patientIDs(role xmltree.Node) (ids []xmltree.Node) {
 	return ids
 }
 
-func insOf(role xmltree.Node) xmltree.Node {
+// ins is the first INS among the ids of a patientRole, none when there is none. It is looked for once: many rules ask.
+func (v *visit) ins(role xmltree.Node) xmltree.Node {
+	if id, ok := v.inses[role]; ok {
+		return id
+	}
+	var found xmltree.Node
 	for _, id := range patientIDs(role) {
 		if isINS(id.Value("root")) {
-			return id
+			found = id
+			break
 		}
 	}
-	return xmltree.Node{}
+	if v.inses == nil {
+		v.inses = map[xmltree.Node]xmltree.Node{}
+	}
+	v.inses[role] = found
+	return found
 }
 
 func insFirst(v *visit, role xmltree.Node) {
-	if id := insOf(role); !id.IsZero() && id != patientIDs(role)[0] {
+	if id := v.ins(role); !id.IsZero() && id != patientIDs(role)[0] {
 		v.report(v.rule, id)
 	}
 }
 
 func insPresent(v *visit, role xmltree.Node) {
-	if insOf(role).IsZero() {
+	if v.ins(role).IsZero() {
 		v.report(v.rule, role)
 	}
 }
@@ -164,7 +177,7 @@ func insOnce(v *visit, role xmltree.Node) {
 // insName wants one filled part of the name with this qualifier, when the patient has an INS.
 func insName(part, qualifier string) func(*visit, xmltree.Node) {
 	return func(v *visit, name xmltree.Node) {
-		if insOf(name.Parent().Parent()).IsZero() {
+		if v.ins(name.Parent().Parent()).IsZero() {
 			return
 		}
 		found := 0
@@ -182,7 +195,7 @@ func insName(part, qualifier string) func(*visit, xmltree.Node) {
 var birthCounty = mustCompile("birthplace/place/addr/county")
 
 func insBirthplace(v *visit, patient xmltree.Node) {
-	if !insOf(patient.Parent()).IsZero() && birthCounty.First(patient).IsZero() {
+	if !v.ins(patient.Parent()).IsZero() && birthCounty.First(patient).IsZero() {
 		v.report(v.rule, patient)
 	}
 }
@@ -192,20 +205,23 @@ func insMail(v *visit, telecom xmltree.Node) {
 	if !ours {
 		return
 	}
-	if id := insOf(telecom.Parent()); id.IsZero() || id.Value("extension") != who {
+	if id := v.ins(telecom.Parent()); id.IsZero() || id.Value("extension") != who {
 		v.report(v.rule, telecom)
 	}
 }
 
-func personOrDevice(v *visit, author xmltree.Node) {
-	n := 0
-	for c := range author.Children() {
-		if c.Local() == "assignedPerson" || c.Local() == "assignedAuthoringDevice" {
-			n++
+// oneOf wants one child of either name.
+func oneOf(names ...string) func(*visit, xmltree.Node) {
+	return func(v *visit, n xmltree.Node) {
+		found := 0
+		for c := range n.Children() {
+			if slices.Contains(names, c.Local()) {
+				found++
+			}
 		}
-	}
-	if n != 1 {
-		v.report(v.rule, author)
+		if found != 1 {
+			v.report(v.rule, n)
+		}
 	}
 }
 
@@ -227,24 +243,41 @@ func principalTime(v *visit, act xmltree.Node) {
 	}
 }
 
-func replacesItself(v *visit, id xmltree.Node) {
+// own is the first child of the document by this name, looked for once.
+func (v *visit) own(name string) xmltree.Node {
+	if n, ok := v.owns[name]; ok {
+		return n
+	}
+	var found xmltree.Node
 	for c := range v.root.Children() {
-		if c.Local() == "id" && c.Value("root") == id.Value("root") && c.Value("extension") == id.Value("extension") {
-			v.report(v.rule, id)
+		if c.Local() == name {
+			found = c
+			break
 		}
+	}
+	if v.owns == nil {
+		v.owns = map[string]xmltree.Node{}
+	}
+	v.owns[name] = found
+	return found
+}
+
+func replacesItself(v *visit, id xmltree.Node) {
+	own := v.own("id")
+	if !own.IsZero() && own.Value("root") == id.Value("root") && own.Value("extension") == id.Value("extension") {
+		v.report(v.rule, id)
 	}
 }
 
 func versionOrder(v *visit, parent xmltree.Node) {
-	for c := range v.root.Children() {
-		if c.Local() != "versionNumber" {
-			continue
-		}
-		own, err := strconv.Atoi(c.Value("value"))
-		old, err2 := strconv.Atoi(parent.Value("value"))
-		if err == nil && err2 == nil && old >= own {
-			v.report(v.rule, parent)
-		}
+	own := v.own("versionNumber")
+	if own.IsZero() {
+		return
+	}
+	now, err := strconv.Atoi(own.Value("value"))
+	old, err2 := strconv.Atoi(parent.Value("value"))
+	if err == nil && err2 == nil && old >= now {
+		v.report(v.rule, parent)
 	}
 }
 

@@ -4,6 +4,15 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xmltree"
 )
 
+func knownModel(v *visit, doc xmltree.Node) {
+	for _, m := range v.table.models {
+		if !m.at.First(doc).IsZero() {
+			return
+		}
+	}
+	v.report(v.rule, doc)
+}
+
 // unitDue asks of a physical quantity among the results of a laboratory, where a number without a unit cannot be used.
 func unitDue(v *visit, value xmltree.Node) {
 	if xsiType(value) == "PQ" && value.Value("unit") == "" {
@@ -11,19 +20,26 @@ func unitDue(v *visit, value xmltree.Node) {
 	}
 }
 
-var resultValue = mustCompile("../../../value")
+var rangeBounds = mustCompile("referenceRange/observationRange/value/*")
 
-// rangeUnit compares the unit of the bounds of a reference range with that of the result.
-func rangeUnit(v *visit, bounds xmltree.Node) {
-	value := resultValue.First(bounds)
-	if value.IsZero() || xsiType(value) != "PQ" {
-		return
-	}
-	for c := range bounds.Children() {
-		if (c.Local() == "low" || c.Local() == "high") && !isNull(c) && c.Value("value") != "" && c.Value("unit") != value.Value("unit") {
-			v.report(v.rule, c)
+// rangeUnit compares the unit of the bounds of reference ranges with that of the result, a physical quantity.
+func rangeUnit(v *visit, result xmltree.Node) {
+	var value xmltree.Node
+	for c := range result.Children() {
+		if c.Local() == "value" && xsiType(c) == "PQ" {
+			value = c
+			break
 		}
 	}
+	if value.IsZero() {
+		return
+	}
+	rangeBounds.Select(result, func(c xmltree.Node) bool {
+		if (c.Local() == "low" || c.Local() == "high") && c.Value("value") != "" && c.Value("unit") != value.Value("unit") {
+			v.report(v.rule, c)
+		}
+		return true
+	})
 }
 
 // namesSubstance wants a code, its translation or its text, or a name.

@@ -97,7 +97,7 @@ func TestEachRule(t *testing.T) {
 		}
 	}
 	for _, r := range validate.Rules() {
-		if !tested[r.ID] && !elsewhere[r.ID] && r.Layer != "pdf" { // those are tested in package pdfa
+		if !tested[r.ID] && !elsewhere[r.ID] && r.Layer != "pdf" { // those are tested with package pdfa
 			t.Errorf("rule %s has no failing edit", r.ID)
 		}
 	}
@@ -106,7 +106,8 @@ func TestEachRule(t *testing.T) {
 // elsewhere are the rules whose failing documents are not edits of a base document; the tests that build them are named.
 var elsewhere = map[string]bool{
 	"CDA-MORE": true, "SEC-SIZE": true, "SEC-BASE64-SIZE": true, // TestCaps
-	"CDA-SCHEMA": true, "CDA-SCHEMA-FAILED": true, "CDA-CHECK-FAILED": true, // TestSchema, TestChecks
+	"CDA-SCHEMA": true, "CDA-CHECK-FAILED": true, // TestSchema, TestChecks
+	"CDA-SCHEMA-FAILED": true, // libxml2 itself fails: no document brings it about
 }
 
 func judgeFault(t *testing.T, f fault, doc []byte) {

@@ -11,11 +11,10 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xsd"
 )
 
-// Schema is a schema of layer 1 and the name that its findings bear.
+// Schema is a schema of layer 1. Its findings are of the rule CDA-SCHEMA.
 type Schema struct {
 	XSD    *xsd.Schema
-	Name   string // shown in the clause: which schema it is
-	Clause string // where it is written; the one of CDA-SCHEMA when empty
+	Clause string // which schema it is, for the clause of a finding; that of the rule when empty
 }
 
 // OpenSchema compiles the schemas of a folder, as an operator has them on disk; root is the file to begin with.
@@ -24,7 +23,7 @@ func OpenSchema(fsys fs.FS, root string) (Schema, error) {
 	if err != nil {
 		return Schema{}, fmt.Errorf("schema of documents: %w", err)
 	}
-	return Schema{XSD: s, Name: root}, nil
+	return Schema{XSD: s, Clause: "schema " + root}, nil
 }
 
 func (v *visit) schema(s Schema, doc []byte) {
@@ -33,7 +32,7 @@ func (v *visit) schema(s Schema, doc []byte) {
 		v.add(raw{rule: v.table.byID["CDA-SCHEMA-FAILED"]})
 	}
 	for _, f := range found {
-		v.add(raw{rule: v.table.byID["CDA-SCHEMA"], line: f.Line, text: tame(f.Message)})
+		v.add(raw{rule: v.table.byID["CDA-SCHEMA"], line: f.Line, text: tame(f.Message), clause: s.Clause})
 	}
 }
 
@@ -43,8 +42,8 @@ var (
 	verbs = []string{" is not a valid value of", " is not accepted by", " is not an element of", " does not match", " is less than", " is greater than"}
 )
 
-// tame takes the document's values out of a message of the schema processor, and keeps the names of elements and attributes and what is due. A value may
-// itself hold quotes, so it ends at the last verb; of a message that was cut the value may be the last word.
+// tame takes the document's values out of a message of the schema processor, and keeps the names of elements and attributes and what is due. A value
+// may itself hold quotes, so it ends at the last verb; of a message that was cut the value may be the last word.
 func tame(message string) string {
 	head := subject.FindString(message)
 	rest := message[len(head):]
@@ -61,12 +60,12 @@ func tame(message string) string {
 	return head + "the value" + rest[last+1:]
 }
 
-// Check is a judgement from outside that may take long, such as a Schematron: it is run apart from [Validate], under the deadline of its context, and its
-// findings come when they come.
+// Check is a judgement from outside that may take long, such as a Schematron: it is run apart from [Validate], under the deadline of its context, and
+// its findings come when they come.
 type Check func(ctx context.Context, doc []byte) ([]cda.Finding, error)
 
-// RunChecks runs checks one after the other until the context ends. One that fails gives a finding that says so: what a check cannot say is not a fault of
-// the document.
+// RunChecks runs checks one after the other until the context ends. One that fails gives a finding that says so: what a check cannot say is not a
+// fault of the document.
 func RunChecks(ctx context.Context, doc []byte, checks []Check) []cda.Finding {
 	var out []cda.Finding
 	for _, check := range checks {

@@ -103,11 +103,16 @@ func layerOf(file string) string { return strings.TrimSuffix(path.Base(file), ".
 // pair is a line "key: value".
 type pair struct{ key, value string }
 
-// readFile reads stanzas, parted by empty lines; the lines of a stanza are "key: value", # begins a comment line.
+// readFile reads stanzas, parted by empty lines; the lines of a stanza are "key: value", a line that begins with two blanks goes on with the value
+// before, # begins a comment line.
 func (t *ruleTable) readFile(layer, text string) error {
 	f := file{table: t, layer: layer}
 	var stanza []pair
 	for n, line := range append(strings.Split(text, "\n"), "") {
+		if rest, ok := strings.CutPrefix(line, "  "); ok && len(stanza) > 0 {
+			stanza[len(stanza)-1].value += " " + strings.TrimSpace(rest)
+			continue
+		}
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "#") {
 			continue
@@ -143,12 +148,17 @@ func (f *file) stanza(lines []pair) error {
 	case "rule":
 		return f.rule(lines)
 	case "section":
-		return f.section(lines)
+		if f.model != nil {
+			return f.section(lines)
+		}
 	case "model":
 		f.model = &model{name: lines[0].value}
 		f.table.models = append(f.table.models, f.model)
 	}
 	for _, l := range lines {
+		if f.model == nil && l.key != "clause" {
+			return fmt.Errorf("key %q is not known before a model", l.key)
+		}
 		switch l.key {
 		case "model":
 		case "template":
@@ -299,8 +309,8 @@ func bounds(s string) (lo, hi int, err error) {
 	return lo, hi, err
 }
 
-// section reads "section: CODE n..m severity", its name and its templates, each followed by "inferred" where it alone is, and makes of it the rules how often
-// the section is there and which templates it has.
+// section reads "section: CODE n..m severity", its name and its templates, each followed by "inferred" where it alone is, and makes of it the rules
+// how often the section is there and which templates it has.
 func (f *file) section(lines []pair) error {
 	words := strings.Fields(lines[0].value)
 	if len(words) < 3 {
@@ -320,7 +330,8 @@ func (f *file) section(lines []pair) error {
 		}
 	}
 	id := "FR-" + f.model.name + "-SECTION-" + code
-	err := f.rule([]pair{{"rule", id + " " + severity}, {"at", "/ClinicalDocument/component/structuredBody"}, {"has", count + " .//section[code/@code='" + code + "']"},
+	err := f.rule([]pair{{"rule", id + " " + severity}, {"at", "/ClinicalDocument/component/structuredBody"},
+		{"has", count + " .//section[code/@code='" + code + "']"},
 		{"text", "section " + code + " (" + name + ") is due " + count + " times"}})
 	for i, t := range templates {
 		if err != nil {

@@ -24,6 +24,7 @@ type Options struct {
 }
 
 const (
+	maxNodes    = 1 << 19 // of a document, elements and runs of text: ten times what the largest published one has
 	maxFindings = 256
 	maxPerRule  = 32
 )
@@ -54,7 +55,7 @@ func Validate(doc []byte, o Options) []cda.Finding {
 		o.MaxFindings = maxFindings
 	}
 	v := &visit{options: o, table: table()}
-	tree, err := xmltree.Parse(doc, xmltree.Options{MaxBytes: o.MaxBytes})
+	tree, err := xmltree.Parse(doc, xmltree.Options{MaxBytes: o.MaxBytes, MaxNodes: maxNodes})
 	if err != nil {
 		v.unreadable(err)
 		return v.findings()
@@ -80,19 +81,21 @@ type visit struct {
 	rule    *rule // the one being judged
 	said    map[*rule]int
 	more    bool
-	ids     map[string]xmltree.Node // see known
-	media   map[xmltree.Node]media  // see decoded
+	ids     map[string]xmltree.Node       // see known
+	owns    map[string]xmltree.Node       // see own
+	inses   map[xmltree.Node]xmltree.Node // see ins
+	media   map[xmltree.Node]media        // see decoded
 	raw     []raw
 }
 
 // raw is a finding whose path is not yet written.
 type raw struct {
-	rule *rule
-	node xmltree.Node
-	attr string
-	line int
-	text string // instead of the rule's
-	soft bool   // a warning here, though the rule is an error
+	rule   *rule
+	node   xmltree.Node
+	line   int
+	text   string // instead of the rule's
+	clause string // likewise
+	soft   bool   // a warning here, though the rule is an error
 }
 
 // report adds a finding at a node, none for the document as a whole.
@@ -151,28 +154,31 @@ var unreadables = map[string]string{
 	"DOCTYPE": "SEC-DOCTYPE", "unknown entity": "SEC-ENTITY", "depth exceeds": "SEC-DEPTH", "UTF-8": "SEC-ENCODING", "UTF-16": "SEC-ENCODING",
 }
 
+// severity is that of the finding.
+func (r raw) severity() cda.Severity {
+	if r.soft {
+		return max(r.rule.Severity, cda.Warning)
+	}
+	return r.rule.Severity
+}
+
+// findings writes what was found in the order of lines. When there is too much the gravest stay.
 func (v *visit) findings() []cda.Finding {
-	slices.SortStableFunc(v.raw, func(a, b raw) int {
+	byLine := func(a, b raw) int {
 		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.rule.ID, b.rule.ID))
-	})
+	}
+	slices.SortStableFunc(v.raw, byLine)
 	v.raw = slices.CompactFunc(v.raw, func(a, b raw) bool { return a == b })
 	if len(v.raw) > v.options.MaxFindings {
+		slices.SortStableFunc(v.raw, func(a, b raw) int { return cmp.Compare(a.severity(), b.severity()) })
 		v.raw, v.more = v.raw[:v.options.MaxFindings], true
+		slices.SortStableFunc(v.raw, byLine)
 	}
 	var out []cda.Finding
 	for _, r := range v.raw {
-		f := cda.Finding{Rule: r.rule.ID, Severity: r.rule.Severity, Line: r.line, Text: r.rule.Text, Clause: r.rule.Clause}
-		if r.text != "" {
-			f.Text = r.text
-		}
-		if r.soft {
-			f.Severity = max(f.Severity, cda.Warning)
-		}
+		f := cda.Finding{Rule: r.rule.ID, Severity: r.severity(), Line: r.line, Text: cmp.Or(r.text, r.rule.Text), Clause: cmp.Or(r.clause, r.rule.Clause)}
 		if !r.node.IsZero() {
 			f.Path = r.node.Path()
-			if r.attr != "" {
-				f.Path += "/@" + r.attr
-			}
 		}
 		out = append(out, f)
 	}

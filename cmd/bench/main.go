@@ -23,8 +23,9 @@ import (
 type options struct {
 	run, gateway, dir, profile, out string
 	clients, pairs, entries         int
+	records                         int
 	length                          time.Duration
-	yardstick, pki                  string
+	yardstick, pki, syslog          string
 }
 
 // bench is a run of the program.
@@ -64,12 +65,16 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 32, "keep-alive connections")
 	flag.IntVar(&o.pairs, "pairs", 3, "pairs of yardstick and product")
 	flag.IntVar(&o.entries, "entries", 1_000_000, "entries of the scenario findlatency")
+	flag.IntVar(&o.records, "records", 1_000_000, "records of the scenarios audit-patient-view and audit-verify")
 	flag.DurationVar(&o.length, "length", 2500*time.Millisecond, "of one measurement")
 	flag.StringVar(&o.yardstick, "yardstick", "", "serve as the yardstick on this address (the program starts itself so)")
+	flag.StringVar(&o.syslog, "syslog", "", "with -yardstick: receive syslog, parse or tokenise it, instead of HTTP")
 	flag.StringVar(&o.pki, "pki", "", "folder of the certificates, with -yardstick")
 	flag.Parse()
 	var err error
-	if o.yardstick != "" {
+	if o.syslog != "" {
+		err = serveSyslogYardstick(o.yardstick, o.pki, o.syslog)
+	} else if o.yardstick != "" {
 		err = serveYardstick(o.yardstick, o.pki, o.dir)
 	} else {
 		err = run(o)

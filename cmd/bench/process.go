@@ -67,40 +67,44 @@ data: data
 listen:
   soap: %s
   operations: %s
-tls:
+%[5]stls:
   certificate: %[3]s/server.pem
   key: %[3]s/server.key
   client_ca: %[3]s/ca.pem
 repository:
   unique_id: 1.2.250.1.999.1.2
-`
+%[4]s`
 
 // gateway starts `passerelle serve` on the store in dir and waits until it is ready.
 func (b *bench) gateway(dir, name string) (*child, error) {
+	c, _, err := b.configured(dir, name, "", "")
+	return c, err
+}
+
+// configured does so with more lines of configuration, and more doors; it tells where the door of operations is.
+func (b *bench) configured(dir, name, more, doors string) (c *child, operations string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	addr, err := freePort()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	operations, err := freePort()
-	if err != nil {
-		return nil, err
+	if operations, err = freePort(); err != nil {
+		return nil, "", err
 	}
 	config := filepath.Join(dir, "passerelle.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, gatewayConfig, addr, operations, b.pki), 0o600); err != nil {
-		return nil, err
+	if err := os.WriteFile(config, fmt.Appendf(nil, gatewayConfig, addr, operations, b.pki, more, doors), 0o600); err != nil {
+		return nil, "", err
 	}
 	args := []string{b.opt.gateway, "serve", config}
 	if b.opt.profile != "" {
 		args = append(args, "--cpuprofile", filepath.Join(b.opt.profile, name+".prof"))
 	}
-	c, err := b.spawn(addr, filepath.Join(dir, "gateway.log"), args...)
-	if err != nil {
-		return nil, err
+	if c, err = b.spawn(addr, filepath.Join(dir, "gateway.log"), args...); err != nil {
+		return nil, "", err
 	}
-	return c, b.await(c, func() bool { return statusOK("http://" + operations + "/readyz") })
+	return c, operations, b.await(c, func() bool { return statusOK("http://" + operations + "/readyz") })
 }
 
 func (b *bench) await(c *child, up func() bool) error {

@@ -42,6 +42,12 @@ var scenarios = []scenario{
 	{name: "memory-32x100MB", must: 256, target: 256, most: true, unit: "MiB", do: (*bench).crowd},
 	{name: "start", must: 300, target: 300, most: true, unit: "ms", do: (*bench).startTime},
 	{name: "parse", must: .25, target: .40, do: (*bench).parse},
+	{name: "iti20-tls", must: .20, target: .40, do: (*bench).auditTLS},
+	{name: "iti20-udp", must: 0, target: 0, most: true, unit: " lost", do: (*bench).auditUDP},
+	{name: "iti41-audit", must: .90, target: .95, do: (*bench).auditCost},
+	{name: "audit-seal", must: .20, target: .40, do: (*bench).auditSeal},
+	{name: "audit-patient-view", must: 20, target: 20, most: true, unit: "ms", long: true, do: (*bench).auditView},
+	{name: "audit-verify", must: 60, target: 60, most: true, unit: "s", long: true, do: (*bench).auditVerify},
 	{name: "findlatency", must: 1.5, target: 1.5, most: true, long: true, do: (*bench).findLatency},
 }
 

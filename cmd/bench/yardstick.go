@@ -58,7 +58,7 @@ func serveYardstick(addr, pki, dir string) error {
 		}
 	})
 	srv := &http.Server{Handler: mux}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interrupted()
 	defer stop()
 	go func() {
 		<-ctx.Done()
@@ -70,6 +70,10 @@ func serveYardstick(addr, pki, dir string) error {
 		return nil
 	}
 	return err
+}
+
+func interrupted() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
 func serveFile(w http.ResponseWriter, r *http.Request, path string) {
@@ -159,7 +163,9 @@ func (g *groups) commit() error {
 }
 
 // logYardstick is the ceiling of durable writes: records of 33 KB in one log with grouped flushes.
-func (b *bench) logYardstick() (figures, error) {
+func (b *bench) logYardstick() (figures, error) { return b.logOf(33<<10, b.opt.clients) }
+
+func (b *bench) logOf(size, clients int) (figures, error) {
 	dir, err := os.MkdirTemp(b.dir, "log")
 	if err != nil {
 		return figures{}, err
@@ -170,7 +176,7 @@ func (b *bench) logYardstick() (figures, error) {
 		return figures{}, err
 	}
 	defer j.Close()
-	record := make([]byte, 33<<10)
+	record := make([]byte, size)
 	g := groups{write: func(n int) error {
 		records := make([][]byte, n)
 		for i := range records {
@@ -179,7 +185,7 @@ func (b *bench) logYardstick() (figures, error) {
 		_, err := j.Append(records)
 		return err
 	}}
-	return b.together(b.opt.clients, g.commit)
+	return b.together(clients, g.commit)
 }
 
 // boltYardstick is bbolt with a committer of its own: 3 KB over six buckets, and the document as a value unless it has none.

@@ -22,7 +22,7 @@ type validateCmd struct {
 	Paths       []string `arg:"" optional:"" help:"Files, folders (every .xml and .pdf below), or - for standard input."`
 	Format      string   `help:"text, json, sarif or junit." enum:"text,json,sarif,junit" default:"text"`
 	Output      string   `help:"File to write the report to instead of standard output."`
-	Severity    string   `help:"Least severity that is listed and makes the exit status 1: error, warning or information." enum:"error,warning,information" default:"warning"`
+	Severity    string   `help:"Least severity that counts: error, warning or information." enum:"error,warning,information" default:"warning"`
 	Rules       bool     `help:"List every rule with its clause and judge nothing."`
 	Off         []string `help:"Rules not to judge by, FR-BIO-* for several."`
 	NotInferred bool     `help:"Leave out the rules that were inferred from examples."`

@@ -64,9 +64,12 @@ func TestValidate(t *testing.T) {
 		{"an empty folder", validateCmd{Paths: []string{t.TempDir()}}, 2, nil},
 		{"no file named", validateCmd{}, 2, nil},
 		{"a schema that is none", validateCmd{Paths: []string{dir}, Schema: dir + "/e.txt"}, 2, nil},
-		{"the rules", validateCmd{Rules: true}, 0, []string{"rule\tseverity\tlayer\tsource\tclause\ttext\nCDA-XML\tfatal\tsecurity\tread\t", "\nFR-HEADER-046\terror\theader\tread\tINS, key\t"}},
+		{"the rules", validateCmd{Rules: true}, 0, []string{
+			"rule\tseverity\tlayer\tsource\tclause\ttext\nCDA-XML\tfatal\tsecurity\tread\t", "\nFR-HEADER-046\terror\theader\tread\tINS, key\t",
+		}},
 		{"SARIF", validateCmd{Paths: []string{dir}, Format: "sarif"}, 1, []string{`"version": "2.1.0"`, `"startLine": 1`}},
-		{"JUnit", validateCmd{Paths: []string{dir}, Format: "junit"}, 1, []string{`<testsuite name="` + dir + `/d.pdf" tests="2" failures="1" errors="0">`}},
+		{"JUnit", validateCmd{Paths: []string{dir}, Format: "junit"}, 1,
+			[]string{`<testsuite name="` + dir + `/d.pdf" tests="2" failures="1" errors="0">`}},
 		{"JSON", validateCmd{Paths: []string{dir + "/a.xml"}, Format: "json"}, 1, []string{`"rule": "CDA-XML"`}},
 	} {
 		status, out := run(t, c.c)

@@ -40,7 +40,8 @@ func DescribeAudit(r arr.Received) arr.Row {
 		Terms: []arr.Term{
 			{Field: arr.FieldPatient, Value: fmt.Sprint("P", n%11)}, {Field: arr.FieldPatient, Value: fmt.Sprint("Q", n%4)},
 			{Field: arr.FieldUser, Value: fmt.Sprint("U", n%5)}, {Field: arr.FieldOutcome, Value: fmt.Sprint(n % 2 * 4)},
-			{Field: arr.FieldObject, Value: fmt.Sprint("O", n)}, {Field: arr.FieldDigest, Value: string(r.Raw)}, {Field: arr.FieldOutcome, Value: fmt.Sprint(n % 2 * 4)},
+			{Field: arr.FieldObject, Value: fmt.Sprint("O", n)}, {Field: arr.FieldDigest, Value: string(r.Raw)},
+			{Field: arr.FieldOutcome, Value: fmt.Sprint(n % 2 * 4)},
 		},
 	}
 }

@@ -38,7 +38,8 @@ type index struct {
 }
 
 func openIndex(dir string, secret []byte, t *Trail) (*index, error) {
-	x := &index{dir: dir, secret: secret, keyID: binary.BigEndian.Uint64(hashKeyID(secret)), log: t, opt: t.opt, slog: t.opt.Log, wake: make(chan struct{}, 1)}
+	x := &index{dir: dir, secret: secret, log: t, opt: t.opt, slog: t.opt.Log, wake: make(chan struct{}, 1)}
+	x.keyID = binary.BigEndian.Uint64(hashKeyID(secret))
 	var err error
 	if x.pack, err = newPacker(); err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func openIndex(dir string, secret []byte, t *Trail) (*index, error) {
 	if n := len(x.runs); n > 0 {
 		first = max(first, x.runs[n-1].end)
 	}
-	x.table = newTable(first)
+	x.table = newTable(first, 0)
 	return x, x.expire(t.expired)
 }
 
@@ -197,7 +198,7 @@ func (x *index) missing() (from, to uint64) {
 }
 
 func (x *index) fill(ctx context.Context, from, to uint64) error {
-	t := newTable(from)
+	t := newTable(from, 0)
 	for t.end() < to {
 		if err := x.take(ctx, t, to); errors.Is(err, arr.ErrExpired) {
 			return nil // looked at anew with what is missing then
@@ -238,6 +239,15 @@ func (t *Trail) await(seq uint64, otherwise *atomic.Bool) bool {
 // take describes some records from the table's end on, but none from limit on.
 func (x *index) take(ctx context.Context, t *table, limit uint64) error {
 	leaves, err := x.log.leaves(t.end())
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		// Verify tells of it; what comes after is searchable all the same.
+		x.slog.Error("a record cannot be read and is not in the audit index", "record", t.end(), "reason", err)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		t.add(described{}, true)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -359,7 +369,7 @@ func (x *index) replace(old []*run, r *run, spent *table) error {
 	}
 	x.runs = runs
 	if spent != nil && x.table == spent {
-		x.table = newTable(max(spent.end(), x.log.expiredNow()))
+		x.table = newTable(max(spent.end(), x.log.expiredNow()), len(spent.terms))
 	}
 	errs = append(errs, x.filters())
 	select {
@@ -476,7 +486,8 @@ func (x *index) verify(ctx context.Context, report *arr.Report) error {
 		err := r.verify(ctx)
 		var damage *indexDamage
 		if errors.As(err, &damage) {
-			report.Findings = append(report.Findings, arr.Finding{Kind: arr.IndexDamage, Seq: r.first, End: r.end, File: "index/" + r.name(), Text: damage.what + " is damaged; it is built anew"})
+			f := arr.Finding{Kind: arr.IndexDamage, Seq: r.first, End: r.end, File: "index/" + r.name(), Text: damage.what + " is damaged; it is built anew"}
+			report.Findings = append(report.Findings, f)
 			err = x.drop(err)
 		}
 		if err = errors.Join(err, r.release()); err != nil {

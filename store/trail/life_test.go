@@ -136,9 +136,9 @@ func TestDamagedRunNeverLies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := 97
+	step := 397
 	if testing.Short() {
-		step = 997
+		step = 1997
 	}
 	for at := 0; at < len(good); at += step {
 		bad := bytes.Clone(good)
@@ -320,6 +320,7 @@ func TestOpenRefuses(t *testing.T) {
 		spoil      func(dir string) error
 	}{
 		{"checkpoint", "checkpoints", func(dir string) error { return flipFile(filepath.Join(dir, "checkpoints"), -20) }},
+		{"checkpoints gone", "checkpoints", func(dir string) error { return os.Remove(filepath.Join(dir, "checkpoints")) }},
 		{"hash below a tier", "", func(dir string) error { return flipFile(filepath.Join(dir, "hashes", "00"), 32*100) }},
 		{"hashes cut", "hashes/00", func(dir string) error { return os.Truncate(filepath.Join(dir, "hashes", "00"), 32*100) }},
 		{"last block", "records", func(dir string) error { return flipFile(glob(dir, "records/*.seg", -1), -5) }},
@@ -420,4 +421,77 @@ func TestGivenUp(t *testing.T) {
 		t.Error(err)
 	}
 	add(t, l, 0, 1)
+}
+
+// A block that cannot be read costs its own records and nothing else.
+func TestUnreadableBlockIsPassedOver(t *testing.T) {
+	dir, opt := t.TempDir(), auditOptions(t)
+	l, _ := audited(t, dir, opt, 1500)
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "records", "*.seg"))
+	if err != nil || len(names) < 3 {
+		t.Fatal(names, err)
+	}
+	if err := flipFile(names[0], arr.BlockHeader+20); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, opt)
+	settled(t, l)
+	var damage *trail.DamageError
+	if _, err := l.Read(t.Context(), 0); !errors.As(err, &damage) || damage.Seq != 0 {
+		t.Error(err)
+	}
+	if _, err := l.Read(t.Context(), 1400); err != nil {
+		t.Error(err)
+	}
+	p, err := l.Search(t.Context(), arr.Criteria{Terms: [][]arr.Term{{{Field: arr.FieldObject, Value: "O1400"}}}})
+	if err != nil || len(p.Hits) != 1 || p.Hits[0].Seq != 1400 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if p, err := l.Search(t.Context(), arr.Criteria{Terms: [][]arr.Term{{{Field: arr.FieldObject, Value: "O0"}}}}); err != nil || len(p.Hits) != 0 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
+// A record may claim to be of any time; a new key goes on where the old one ended.
+func TestAnyTimeAndAnotherKey(t *testing.T) {
+	dir, opt := t.TempDir(), options(t)
+	years := []int{1, 1600, 1970, 2026, 2300, 9999}
+	opt.Describe = func(r arr.Received) arr.Row {
+		var i int
+		if _, err := fmt.Sscanf(string(r.Raw), "year %d", &i); err != nil {
+			t.Error(err)
+		}
+		return arr.Row{Event: time.Date(years[i], 5, 5, 0, 0, 0, 0, time.UTC)}
+	}
+	l := open(t, dir, opt)
+	for i := range years {
+		if _, err := l.Append(t.Context(), []arr.Received{{At: time.Unix(1_800_000_000, 0), Raw: fmt.Appendf(nil, "year %d", i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		settled(t, l)
+		p, err := l.Search(t.Context(), arr.Criteria{From: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC)})
+		if err != nil || len(p.Hits) != 1 || p.Hits[0].Seq != 3 {
+			t.Errorf("%+v %v", p, err)
+		}
+		p, err = l.Search(t.Context(), arr.Criteria{From: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), OldestFirst: true})
+		if err != nil || len(p.Hits) != 2 || p.Hits[0].Seq != 4 {
+			t.Errorf("%+v %v", p, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		opt.Key, opt.OldKeys = key(t), opt.OldKeys+"\n"+opt.Key.Public
+		l = open(t, dir, opt)
+	}
 }

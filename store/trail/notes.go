@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,6 +11,23 @@ import (
 	"github.com/passerelle-sante/passerelle/atna/arr"
 	"github.com/passerelle-sante/passerelle/store/journal"
 )
+
+// lastNotes is how much of the end of a file of notes is read: many of the largest.
+const lastNotes = 256 << 10
+
+// wholeFrom gives where the first whole note begins in a part of a file of notes: after an empty line that no signatures follow.
+func wholeFrom(b []byte) int {
+	at := 0
+	for {
+		i := bytes.Index(b[at:], []byte("\n\n"))
+		if i < 0 {
+			return len(b)
+		}
+		if at += i + 2; !bytes.HasPrefix(b[at:], []byte("\u2014 ")) {
+			return at
+		}
+	}
+}
 
 // lastNote gives the last whole note of a file of notes, and cuts what a crash left after it. There may be none.
 func lastNote(path string) ([]byte, error) {
@@ -25,13 +43,18 @@ func lastNote(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(f)
+	from := max(0, st.Size()-lastNotes)
+	b, err := io.ReadAll(io.NewSectionReader(f, from, lastNotes))
 	if err != nil {
 		return nil, err
 	}
+	if from > 0 {
+		from += int64(wholeFrom(b))
+		b = b[from-(st.Size()-lastNotes):]
+	}
 	notes, end := arr.SplitNotes(b)
-	if int64(end) < st.Size() {
-		if err := errors.Join(f.Truncate(int64(end)), f.Sync()); err != nil {
+	if from+int64(end) < st.Size() {
+		if err := errors.Join(f.Truncate(from+int64(end)), f.Sync()); err != nil {
 			return nil, err
 		}
 	}

@@ -24,7 +24,8 @@ type packer struct {
 }
 
 func newPacker() (packer, error) {
-	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<17), zstd.WithLowerEncoderMem(true))
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(1<<17), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return packer{}, err
 	}
@@ -34,7 +35,7 @@ func newPacker() (packer, error) {
 
 // pack appends b, compressed when that pays, behind a byte that says so.
 func (p packer) pack(dst, b []byte) []byte {
-	if len(b) >= 128 {
+	if len(b) >= 512 {
 		at := len(dst)
 		if dst = p.zip.EncodeAll(b, append(dst, 1)); len(dst)-at < len(b) {
 			return dst

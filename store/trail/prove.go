@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -23,16 +24,16 @@ func (t *Trail) Checkpoints(from uint64) ([][]byte, error) {
 		return nil, err
 	}
 	notes, _ := arr.SplitNotes(b)
-	for i, n := range notes {
+	for i, n := range slices.Backward(notes) {
 		c, _, err := arr.OpenCheckpoint(n, t.keys)
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint %d: %w", i, err)
 		}
-		if c.Size >= from {
-			return notes[i:], nil
+		if c.Size < from {
+			return notes[i+1:], nil
 		}
 	}
-	return nil, nil
+	return notes, nil
 }
 
 // newest gives the newest checkpoint, and as signed.
@@ -83,7 +84,7 @@ func (t *Trail) hashes() tlog.HashReader { return arr.HashTiers(t.tiers.read) }
 
 // Countersigned keeps a checkpoint of this log that a witness signed too. keys are those of the witnesses.
 func (t *Trail) Countersigned(signed []byte, witnesses string) error {
-	keys, err := arr.Keys(t.opt.Key.Public + "\n" + witnesses)
+	keys, err := arr.Keys(t.opt.Key.Public + "\n" + t.opt.OldKeys + "\n" + witnesses)
 	if err != nil {
 		return err
 	}

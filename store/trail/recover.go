@@ -21,6 +21,9 @@ func (t *Trail) recover() error {
 	if t.tiers, err = openTiers(t.dir); err != nil {
 		return err
 	}
+	if err := t.recoverJournal(); err != nil {
+		return err
+	}
 	if err := t.recoverTree(); err != nil {
 		return err
 	}
@@ -31,6 +34,22 @@ func (t *Trail) recover() error {
 		return err
 	}
 	return t.rehash()
+}
+
+// recoverJournal opens the journal. It lets go only of what is under a checkpoint: when it begins beyond the newest, later ones are
+// missing, and nothing may be cut to fit.
+func (t *Trail) recoverJournal() (err error) {
+	if t.journal, err = journal.Open(filepath.Join(t.dir, "journal"), journal.Options{SegmentSize: t.opt.JournalSegment}); err != nil {
+		return journalDamage(err)
+	}
+	st, err := t.tiers.files[0].Stat()
+	if err != nil {
+		return err
+	}
+	if t.journal.First()-1 > t.sealed.Size || t.journal.Next() == 1 && t.sealed.Size == 0 && st.Size() > 0 {
+		return &DamageError{File: "checkpoints", Seq: t.sealed.Size, Reason: "later checkpoints are missing"}
+	}
+	return nil
 }
 
 // recoverTree reads the tree of the newest checkpoint. Tiers above the first are not flushed: when they do not fit they are computed anew.
@@ -122,9 +141,6 @@ func (t *Trail) recoverSegments() (err error) {
 
 // recoverTail reads from the journal what is in no block.
 func (t *Trail) recoverTail() (err error) {
-	if t.journal, err = journal.Open(filepath.Join(t.dir, "journal"), journal.Options{SegmentSize: t.opt.JournalSegment}); err != nil {
-		return journalDamage(err)
-	}
 	if t.journal.Next() == 1 {
 		if err := t.journal.StartAt(t.first + 1); err != nil {
 			return &DamageError{File: "journal", Seq: t.first, Reason: err.Error()}

@@ -215,9 +215,13 @@ func (r *run) page(n int64, buf []byte) ([]byte, error) {
 	return buf[:min(pageEntries, r.terms-n*pageEntries)*entrySize], nil
 }
 
+// pages are lent to whoever reads one.
+var pages = sync.Pool{New: func() any { return new([pageSize]byte) }}
+
 // lookup finds a term by interpolation: two or three pages are read, whatever the size of the run.
 func (r *run) lookup(k term) (e termEntry, found bool, err error) {
-	var buf [pageSize]byte
+	buf := pages.Get().(*[pageSize]byte)
+	defer pages.Put(buf)
 	lo, hi := int64(0), (r.terms+pageEntries-1)/pageEntries
 	g, _ := bits.Mul64(k.high(), uint64(hi))
 	guess, density := int64(g), float64(hi)/(1<<64)
@@ -267,21 +271,22 @@ func (r *run) sized(at int64) ([]byte, error) {
 	if at < 0 || at+8 > r.directory {
 		return nil, r.damage("the place of a list")
 	}
-	b := make([]byte, min(4096, r.directory-at))
-	if _, err := r.file.ReadAt(b, at); err != nil {
+	buf := pages.Get().(*[pageSize]byte)
+	defer pages.Put(buf)
+	head := buf[:min(pageSize, r.directory-at)]
+	if _, err := r.file.ReadAt(head, at); err != nil {
 		return nil, err
 	}
-	n, crc := int64(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])
+	n, crc := int64(binary.BigEndian.Uint32(head)), binary.BigEndian.Uint32(head[4:])
 	if at+8+n > r.directory {
 		return nil, r.damage("the length of a list")
 	}
-	if 8+n > int64(len(b)) {
-		b = append(make([]byte, 0, 8+n), b...)[:8+n]
-		if _, err := r.file.ReadAt(b[4096:], at+4096); err != nil {
+	b := make([]byte, n)
+	if had := copy(b, head[8:]); int64(had) < n {
+		if _, err := r.file.ReadAt(b[had:], at+8+int64(had)); err != nil {
 			return nil, err
 		}
 	}
-	b = b[8 : 8+n]
 	if sum(b) != crc {
 		return nil, r.damage("a list")
 	}
@@ -370,11 +375,48 @@ func (l *lists) chunk(lo, hi uint32) ([]posting, error) {
 	return nil, nil
 }
 
-func (l *lists) read(c chunkAt) ([]posting, error) {
+// narrow gives those of found, which lie in one chunk, that are in a list of plain chunks too, without making a list of it.
+func (l *lists) narrow(found []posting) ([]posting, error) {
+	out := make([]posting, 0, len(found))
+	for _, c := range l.chunks {
+		if len(found) == 0 || c.id != found[0].rec/chunkRows {
+			continue
+		}
+		b, err := l.bytes(c)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == 0 || b[0] != 0 {
+			return nil, l.run.damage(errPostings.Error())
+		}
+		rec := uint64(0)
+		for b = b[1:]; len(b) > 0 && len(found) > 0; {
+			d, w := binary.Uvarint(b)
+			if w <= 0 {
+				return nil, l.run.damage(errPostings.Error())
+			}
+			rec, b = rec+d, b[w:]
+			for len(found) > 0 && uint64(found[0].rec) < rec {
+				found = found[1:]
+			}
+			if len(found) > 0 && uint64(found[0].rec) == rec {
+				out = append(out, found[0])
+			}
+		}
+		break
+	}
+	return out, nil
+}
+
+func (l *lists) bytes(c chunkAt) ([]byte, error) {
 	if c.n > chunkRows {
 		return nil, l.run.damage("the directory of a list")
 	}
-	b, err := l.run.checked(c.base+int64(c.at), int(c.size), c.crc)
+	return l.run.checked(c.base+int64(c.at), int(c.size), c.crc)
+}
+
+func (l *lists) read(c chunkAt) ([]posting, error) {
+	b, err := l.bytes(c)
 	if err != nil {
 		return nil, err
 	}

@@ -76,10 +76,10 @@ func (t *Trail) newSearch(ctx context.Context, c arr.Criteria) *search {
 		s.limit = 100
 	}
 	if !c.From.IsZero() {
-		s.from = c.From.UnixNano()
+		s.from = nanos(c.From)
 	}
 	if !c.To.IsZero() {
-		s.to = c.To.UnixNano()
+		s.to = nanos(c.To)
 	}
 	for _, g := range c.Terms {
 		var terms []term
@@ -227,14 +227,9 @@ func (s *search) chunk(p part, groups [][]lists, lo, hi uint32) error {
 	}
 	var found []posting
 	for i, g := range groups {
-		some, err := union(g, lo, hi)
-		if err != nil {
+		var err error
+		if found, err = meet(found, g, i == 0, lo, hi); err != nil {
 			return err
-		}
-		if i == 0 {
-			found = some
-		} else {
-			found = both(found, some)
 		}
 		if len(found) == 0 {
 			return nil
@@ -251,6 +246,18 @@ func (s *search) chunk(p part, groups [][]lists, lo, hi uint32) error {
 		}
 	}
 	return nil
+}
+
+// meet gives the records of one more group that were found so far.
+func meet(found []posting, g []lists, first bool, lo, hi uint32) ([]posting, error) {
+	if !first && len(g) == 1 && g[0].chunks != nil && g[0].kind != covering {
+		return g[0].narrow(found)
+	}
+	some, err := union(g, lo, hi)
+	if err != nil || first {
+		return some, err
+	}
+	return both(found, some), nil
 }
 
 // every looks at all records of a chunk, where nothing but the time was asked for.

@@ -26,7 +26,10 @@ type node struct {
 	next int32
 }
 
-func newTable(first uint64) *table { return &table{first: first, terms: map[term]chain{}} }
+// newTable begins with a record; terms is how many there may come to be.
+func newTable(first uint64, terms int) *table {
+	return &table{first: first, terms: make(map[term]chain, terms)}
+}
 
 func (t *table) end() uint64 { return t.first + uint64(len(t.rows)) }
 

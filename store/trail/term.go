@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/atna/arr"
 )
@@ -87,11 +89,22 @@ func describe(secret []byte, d func(arr.Received) arr.Row, r arr.Received) descr
 	if event.IsZero() {
 		event = r.At
 	}
-	out := described{time: event.UnixNano(), summary: row.Summary[:min(len(row.Summary), maxSummary)], terms: make([]indexed, len(row.Terms))}
+	out := described{time: nanos(event), summary: row.Summary[:min(len(row.Summary), maxSummary)], terms: make([]indexed, len(row.Terms))}
 	for i, t := range row.Terms {
 		out.terms[i] = indexed{hashTerm(secret, t), kindOf(t.Field)}
 	}
 	return out
+}
+
+// nanos is a time as the index keeps it. Records may claim any: what lies beyond the scale is at its end.
+func nanos(t time.Time) int64 {
+	switch year := t.UTC().Year(); {
+	case year < 1679:
+		return math.MinInt64
+	case year > 2260:
+		return math.MaxInt64 - 1
+	}
+	return t.UnixNano()
 }
 
 // maxSummary bounds what a row shows.

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +22,9 @@ import (
 
 // Options of a trail. Describe and Key must be given; what else is zero gets its default.
 type Options struct {
-	Describe func(arr.Received) arr.Row // what the index keeps of a record; called by several at once
+	Describe func(arr.Received) arr.Row // what the index keeps of a record; called by several at once; a summary is cut at 4,096 bytes
 	Key      arr.Key                    // signs checkpoints and expiries
+	OldKeys  string                     // public texts of the keys that signed them before, one a line
 	Clock    func() time.Time
 	Log      *slog.Logger
 
@@ -141,7 +144,7 @@ func (t *Trail) open() (err error) {
 	if t.signer, err = t.opt.Key.Signer(); err != nil {
 		return err
 	}
-	if t.keys, err = arr.Keys(t.opt.Key.Public); err != nil {
+	if t.keys, err = arr.Keys(t.opt.Key.Public + "\n" + t.opt.OldKeys); err != nil {
 		return err
 	}
 	t.origin = t.signer.Name()
@@ -173,10 +176,11 @@ func (t *Trail) open() (err error) {
 // publishKey puts the public key beside the log, for those who look; who verifies gets it from elsewhere.
 func (t *Trail) publishKey() error {
 	path := filepath.Join(t.dir, "public")
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	have, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || strings.Contains(string(have), t.opt.Key.Public) {
+		return err
 	}
-	return writeFile(path, []byte(t.opt.Key.Public+"\n"))
+	return writeFile(path, append(have, t.opt.Key.Public+"\n"...))
 }
 
 // Close seals what is durable, writes the index's table and releases the files. Appends that wait get ErrClosed.
@@ -266,13 +270,14 @@ func (s Stats) Disk() int64 { return s.Journal + s.Blocks + s.Hashes + s.Index }
 // Stats gives the figures of now. The first call reads the headers of all blocks.
 func (t *Trail) Stats() Stats {
 	t.mu.Lock()
-	s := Stats{Records: t.size(), Expired: t.expired, Sealed: t.sealed.Size, Packed: t.first, Backlog: t.bytes, Journal: t.journal.Size()}
+	s := Stats{Records: t.size(), Expired: t.expired, Sealed: t.sealed.Size, Packed: t.first, Backlog: t.bytes}
 	s.RawBytes = int64(t.bytes)
 	segments := slices.Clone(t.segments)
 	for _, g := range segments {
 		s.Blocks += g.size
 	}
 	t.mu.Unlock()
+	s.Journal = t.journal.Size()
 	for _, g := range segments {
 		_, _ = g.walk(false) // what cannot be read is told by whoever reads it
 		g.mu.Lock()

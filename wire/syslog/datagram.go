@@ -16,7 +16,9 @@ const waiting = 64 << 20
 // ServeUDP receives datagrams, one message each (RFC 5426), until ctx ends; what was received by then is handled before it returns. One goroutine
 // does nothing but empty the socket: a datagram that finds it full is lost without a trace.
 func (s *Server) ServeUDP(ctx context.Context, u *net.UDPConn) error {
-	growBuffer(u, waiting/4)
+	if s.Buffer >= 0 {
+		growBuffer(u, or(s.Buffer, 16<<20))
+	}
 	stop := context.AfterFunc(ctx, func() { _ = u.Close() })
 	defer stop()
 	box := &letterbox{}

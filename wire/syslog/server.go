@@ -32,6 +32,7 @@ type Server struct {
 	Batch   int           // messages handed over at once, at most; 0 means 256
 	Conns   int           // connections at once, further ones wait to be accepted; 0 means 1024
 	Lines   bool          // tolerate QuirkLines
+	Buffer  int           // bytes of the socket's buffer for datagrams; 0 means 16 MiB, less than 0 what the system gives
 	// Refused hears of a connection that was closed for what it sent (an error wrapping ErrFrame, io.ErrUnexpectedEOF) with the bytes read of the
 	// message that broke off, of a TLS handshake that failed (a *HandshakeError), and of a datagram too large. It may be nil.
 	Refused func(ctx context.Context, from Peer, partly []byte, err error)

@@ -253,13 +253,14 @@ func (e *Expr) Select(n Node, f func(Node) bool) {
 func (e *Expr) fromRoot(root Node, f func(Node) bool) {
 	st := &e.steps[0]
 	if st.axis == descendant && !st.any {
-		i, ok := root.t.named[st.name.Local]
-		for ok && i >= 0 {
-			n := Node{root.t, i}
-			if st.accepts(n) && !e.walk(n, 1, f) {
+		c := root.t.named[st.name.Local]
+		if c == nil {
+			return
+		}
+		for i := c.first; i >= 0; i = root.t.nodes[i].alike {
+			if n := (Node{root.t, i}); st.accepts(n) && !e.walk(n, 1, f) {
 				return
 			}
-			i = n.self().alike
 		}
 		return
 	}

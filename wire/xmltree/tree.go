@@ -48,9 +48,12 @@ type Tree struct {
 	doc          []byte
 	nodes        []node
 	attrs        []xmlpull.Attr
-	named        map[string]int32 // the first element of each local name
+	named        map[string]*chain // the elements of each local name
 	instructions []Instruction
 }
+
+// chain is the first and the last element of a local name; those between are found by their alike.
+type chain struct{ first, last int32 }
 
 // Instruction is a processing instruction, the XML declaration excepted.
 type Instruction struct {
@@ -70,8 +73,8 @@ func Parse(doc []byte, o Options) (*Tree, error) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(doc), o.MaxBytes)
 	}
 	tags := min(bytes.Count(doc, []byte("<")), o.MaxNodes) // a node has one or two, a text none: three quarters is near, and more is made when due
-	t := &Tree{doc: doc, nodes: make([]node, 0, tags*3/4+16), attrs: make([]xmlpull.Attr, 0, tags/2+16), named: map[string]int32{}}
-	b := builder{t: t, max: o.MaxNodes, open: -1, named: map[string]int32{}}
+	t := &Tree{doc: doc, nodes: make([]node, 0, tags*3/4+16), attrs: make([]xmlpull.Attr, 0, tags/2+16), named: make(map[string]*chain, 64)}
+	b := builder{t: t, max: o.MaxNodes, open: -1}
 	return b.t, b.read(xmlpull.NewReader(doc, xmlpull.Options{BOM: true, MaxDepth: o.MaxDepth}))
 }
 
@@ -81,8 +84,6 @@ type builder struct {
 	max  int
 	line int // of the offset at
 	at   int
-
-	named map[string]int32 // the last element of each local name
 }
 
 func (b *builder) read(r *xmlpull.Reader) error {
@@ -124,12 +125,12 @@ func (b *builder) start(r *xmlpull.Reader) error {
 		return err
 	}
 	b.open = int32(len(b.t.nodes) - 1)
-	if before, ok := b.named[n.name.Local]; ok {
-		b.t.nodes[before].alike = b.open
+	if c := b.t.named[n.name.Local]; c != nil {
+		b.t.nodes[c.last].alike = b.open
+		c.last = b.open
 	} else {
-		b.t.named[n.name.Local] = b.open
+		b.t.named[n.name.Local] = &chain{b.open, b.open}
 	}
-	b.named[n.name.Local] = b.open
 	return nil
 }
 

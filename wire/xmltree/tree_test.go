@@ -71,8 +71,10 @@ func TestTree(t *testing.T) {
 func TestSelect(t *testing.T) {
 	root := parse(t, sample).Root()
 	for path, want := range map[string]string{
-		"x": "1 4", "b:x": "3", "*": "1 3 4", "/r/x": "1 4", "//x": "1 4 5", "/r//x": "1 4 5", ".//x": "1 4 5", "x[2]": "4", "x[@id='4']": "4", "x[@id!='4']": "1",
-		"x[@b:id]": "1", "x[not(@b:id)]": "4", "x[y/@k='w']": "4", "x[y][2]": "", "x[i='two']": "1", "x/y/x": "5", "x/y/..": "4 4", "x/@b:id": "1", "@id": "",
+		"x": "1 4", "b:x": "3", "*": "1 3 4", "/r/x": "1 4", "//x": "1 4 5",
+		"/r//x": "1 4 5", ".//x": "1 4 5", "x[2]": "4", "x[@id='4']": "4", "x[@id!='4']": "1",
+		"x[@b:id]": "1", "x[not(@b:id)]": "4", "x[y/@k='w']": "4", "x[y][2]": "",
+		"x[i='two']": "1", "x/y/x": "5", "x/y/..": "4 4", "x/@b:id": "1", "@id": "",
 		"x[y[@k='w']/x]": "4", "//x/y[2]/x": "5", "/x": "", "//r/x[1]": "1", ".": "", "x[not(y/@k='v')]": "1", "//*[@id='5']": "5",
 	} {
 		e, err := xmltree.Compile(path, ns)
@@ -108,7 +110,8 @@ func TestSelect(t *testing.T) {
 func TestCompileRefuses(t *testing.T) {
 	for path, want := range map[string]string{
 		"": "path : a name is due", "x[": "path x[: a name is due", "x[@a='b]": "path x[@a='b]: ' is due", "c:x": `path c:x: prefix "c" is not known`,
-		"x]": `path x]: "]" is left`, "x[not(y]": `path x[not(y]: ) is due before "]"`, "@a/b": `path @a/b: "/b" is left`, "x[y": `path x[y: ] is due before ""`,
+		"x]":       `path x]: "]" is left`,
+		"x[not(y]": `path x[not(y]: ) is due before "]"`, "@a/b": `path @a/b: "/b" is left`, "x[y": `path x[y: ] is due before ""`,
 		"//x[2]": `path //x[2]: no position may follow //: it counts the children of one element`,
 	} {
 		if _, err := xmltree.Compile(path, ns); err == nil || err.Error() != want {
@@ -133,7 +136,8 @@ func TestCaps(t *testing.T) {
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%.20s: %v, not %s", c.doc, err, c.want)
 		}
-		if large := strings.HasPrefix(c.want, "document is too large"); errors.Is(err, xmltree.ErrTooLarge) != large || errors.As(err, new(*xmlpull.SyntaxError)) == large {
+		large := strings.HasPrefix(c.want, "document is too large")
+		if errors.Is(err, xmltree.ErrTooLarge) != large || errors.As(err, new(*xmlpull.SyntaxError)) == large {
 			t.Errorf("%.20s: kind of %v", c.doc, err)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package pdfa reads PDF files as far as it takes to judge them by a part of PDF/A-1 (ISO 19005-1): structure, encryption, actions, embedded files,
-// fonts, colours' output intent, transparency and metadata. It does not look into the pages' content, so a file that passes may still break the standard.
-// Whatever it is given, it reads a bounded part of it in bounded time and memory.
+// fonts, colours' output intent, transparency and metadata. It does not look into the pages' content, so a file that passes may still break the
+// standard. Whatever it is given, it reads a bounded part of it in bounded time and memory.
 package pdfa
 
 import (

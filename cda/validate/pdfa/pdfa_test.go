@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/passerelle-sante/passerelle/cda/validate"
 	"github.com/passerelle-sante/passerelle/cda/validate/pdfa"
 )
 
 const xmp = `<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/"><pdfaid:part>1</pdfaid:part><pdfaid:conformance>B</pdfaid:conformance></rdf:Description>
+<rdf:Description rdf:about="" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/">
+<pdfaid:part>1</pdfaid:part><pdfaid:conformance>B</pdfaid:conformance></rdf:Description>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>`
 
@@ -22,7 +24,8 @@ func parts() map[int]string {
 	return map[int]string{
 		1: "<</Type/Catalog/Pages 2 0 R/Metadata 5 0 R/OutputIntents[6 0 R]/MarkInfo<</Marked true>>>>",
 		2: "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-		3: "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R/Resources<</Font<</F1 8 0 R>>/ExtGState<</G <</Type/ExtGState/CA 1.0/BM/Normal/SMask/None>>>>>>>>",
+		3: "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R/Resources" +
+			"<</Font<</F1 8 0 R>>/ExtGState<</G <</Type/ExtGState/CA 1.0/BM/Normal/SMask/None>>>>>>>>",
 		4: "<<>>\nBT /F1 9 Tf (essai \\) (x)) Tj ET",
 		5: "<</Type/Metadata/Subtype/XML>>\n" + xmp,
 		6: "<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(essai)/DestOutputProfile 7 0 R>>",
@@ -137,6 +140,26 @@ func TestFaults(t *testing.T) {
 	tagged[5] = strings.Replace(tagged[5], "conformance>B<", "conformance>A<", 1)
 	if got := pdfa.Check(build(header, tagged, trailer)); !slices.Equal(got, []pdfa.Fault{pdfa.Tagged}) {
 		t.Errorf("not tagged: %v", got)
+	}
+}
+
+// TestEveryFaultIsARule: the table of rules and the faults are the same, and each is broken by a file of these tests.
+func TestEveryFaultIsARule(t *testing.T) {
+	faults := []pdfa.Fault{
+		pdfa.Unreadable, pdfa.Header, pdfa.Binary, pdfa.Encrypted, pdfa.NoID, pdfa.Xref, pdfa.XrefStream, pdfa.ObjectStream, pdfa.LZW, pdfa.External,
+		pdfa.Embedded, pdfa.Optional, pdfa.Intent, pdfa.Font, pdfa.Transparency, pdfa.Action, pdfa.Additional, pdfa.Metadata, pdfa.MetadataPlain,
+		pdfa.Identifier, pdfa.Tagged, pdfa.Capped,
+	}
+	var rules []pdfa.Fault
+	for _, r := range validate.Rules() {
+		if r.Layer == "pdf" {
+			rules = append(rules, pdfa.Fault(r.ID))
+		}
+	}
+	slices.Sort(faults)
+	slices.Sort(rules)
+	if !slices.Equal(faults, rules) {
+		t.Errorf("faults\n%v\nrules\n%v", faults, rules)
 	}
 }
 

@@ -42,7 +42,7 @@ func Text(colour bool) Writer {
 		p := &printer{w: w}
 		for _, f := range files {
 			if f.Err != nil {
-				p.printf("%s: %v\n", plain(f.Name), f.Err)
+				p.printf("%s: %s\n", plain(f.Name), plain(f.Err.Error()))
 			}
 			for _, x := range f.Findings {
 				count[x.Severity]++
@@ -147,8 +147,8 @@ type junitReason struct {
 	Text    string `xml:",chardata"`
 }
 
-// JUnit writes one test suite for each file and one case for each rule that was broken; errors fail their case, warnings are its output. A file without
-// findings has one case, that it was read.
+// JUnit writes one test suite for each file and one case for each rule that was broken; errors fail their case, warnings are its output. A file
+// without findings has one case, that it was read.
 func JUnit(w io.Writer, files []File) error {
 	out := junitSuites{}
 	for _, f := range files {
@@ -170,7 +170,7 @@ func suiteOf(f File) junitSuite {
 	s := junitSuite{Name: plain(f.Name), Cases: []junitCase{{Name: "read", ClassName: plain(f.Name)}}}
 	if f.Err != nil {
 		s.Errors = 1
-		s.Cases[0].Errors = []junitReason{{Type: "error", Message: f.Err.Error()}}
+		s.Cases[0].Errors = []junitReason{{Type: "error", Message: plain(f.Err.Error())}}
 	}
 	at := map[string]int{}
 	for _, x := range f.Findings {

@@ -67,7 +67,9 @@ func TestJSON(t *testing.T) {
 	if len(got) != 3 || got[0].File != "good.xml" || got[0].Findings == nil || len(got[1].Findings) != 4 || got[2].Error != "no such file" {
 		t.Fatalf("got %+v", got)
 	}
-	if f := got[1].Findings[1]; f.Rule != "FR-HEADER-047" || f.Severity != "warning" || f.Path != "/ClinicalDocument[1]/recordTarget[1]" || f.Line != 9 || f.Text != "the key" || f.Clause != "INS" {
+	f := got[1].Findings[1]
+	if f.Rule != "FR-HEADER-047" || f.Severity != "warning" || f.Path != "/ClinicalDocument[1]/recordTarget[1]" ||
+		f.Line != 9 || f.Text != "the key" || f.Clause != "INS" {
 		t.Errorf("finding %+v", f)
 	}
 }
@@ -171,7 +173,8 @@ func TestSARIF(t *testing.T) {
 		if r.RuleIndex >= 0 && rules[r.RuleIndex].ID != r.RuleID || (r.RuleIndex < 0) != (r.RuleID == "ADDED-1") {
 			t.Errorf("result %d: rule %s at %d", i, r.RuleID, r.RuleIndex)
 		}
-		if r.Level != want.level || at.ArtifactLocation.URI != "dir/bad%20%C3%A9.xml" || (at.Region == nil) != (want.line == 0) || at.Region != nil && at.Region.StartLine != want.line {
+		if r.Level != want.level || at.ArtifactLocation.URI != "dir/bad%20%C3%A9.xml" ||
+			(at.Region == nil) != (want.line == 0) || at.Region != nil && at.Region.StartLine != want.line {
 			t.Errorf("result %d: %+v", i, r)
 		}
 	}

@@ -1,0 +1,6 @@
+//go:build noaudit
+
+package bolt
+
+// AuditDiscarded is set: this binary records nothing.
+const AuditDiscarded = true
