@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/passerelle-sante/passerelle/cda"
+	"github.com/passerelle-sante/passerelle/cda/schema"
+	"github.com/passerelle-sante/passerelle/wire/xmltree"
 	"github.com/passerelle-sante/passerelle/wire/xsd"
 )
 
-// Schema is a schema of layer 1. Its findings are of the rule CDA-SCHEMA.
+// Schema is a schema of layer 1. Its findings are of the rules CDA-SCHEMA-ELEMENT, -MISSING, -ATTRIBUTE, -VALUE, and CDA-SCHEMA for the rest.
 type Schema struct {
 	XSD    *xsd.Schema
 	Clause string // which schema it is, for the clause of a finding; that of the rule when empty
@@ -26,17 +29,91 @@ func OpenSchema(fsys fs.FS, root string) (Schema, error) {
 	return Schema{XSD: s, Clause: "schema " + root}, nil
 }
 
+// OwnSchema is the schema that documents are judged by when the options name none.
+func OwnSchema() (Schema, error) {
+	s, err := schema.Compiled()
+	return Schema{XSD: s}, err
+}
+
+// schemas judges by layer 1, unless all its rules are off.
+func (v *visit) schemas(doc []byte) {
+	if v.layerOff("CDA-SCHEMA") {
+		return
+	}
+	all := v.options.Schemas
+	if len(all) == 0 {
+		own, err := OwnSchema()
+		if err != nil {
+			v.add(raw{rule: v.table.byID["CDA-SCHEMA-FAILED"]})
+			return
+		}
+		all = []Schema{own}
+	}
+	for _, s := range all {
+		v.schema(s, doc)
+	}
+}
+
+func (v *visit) layerOff(prefix string) bool {
+	return !slices.ContainsFunc(v.table.rules, func(r *rule) bool { return strings.HasPrefix(r.ID, prefix) && !v.off(r) })
+}
+
 func (v *visit) schema(s Schema, doc []byte) {
 	found, err := s.XSD.Validate(doc)
 	if err != nil {
 		v.add(raw{rule: v.table.byID["CDA-SCHEMA-FAILED"]})
 	}
 	for _, f := range found {
-		v.add(raw{rule: v.table.byID["CDA-SCHEMA"], line: f.Line, text: tame(f.Message), clause: s.Clause})
+		v.add(raw{rule: v.table.byID[ruleOf(f.Message)], node: v.child(f.Path), line: f.Line, text: tame(f.Message), clause: s.Clause})
 	}
 }
 
+// child is the element at a path of the schema processor, none when there is no path.
+func (v *visit) child(path []int) xmltree.Node {
+	if path == nil {
+		return xmltree.Node{}
+	}
+	n := v.root
+	for _, skip := range path {
+		found := false
+		for kid := range n.Children() {
+			if found = skip == 0; found {
+				n = kid
+				break
+			}
+			skip--
+		}
+		if !found {
+			return xmltree.Node{}
+		}
+	}
+	return n
+}
+
+// kinds tell the rule by what the schema processor says, after the element and attribute that it says it of. What is quoted first is a value.
+var kinds = []struct{ begins, ends, rule string }{
+	{"This element is not expected", "", "CDA-SCHEMA-ELEMENT"},
+	{"Character content", "", "CDA-SCHEMA-ELEMENT"},
+	{"Missing child element", "", "CDA-SCHEMA-MISSING"},
+	{"The attribute '", "is required but missing.", "CDA-SCHEMA-MISSING"},
+	{"The attribute '", "is not allowed.", "CDA-SCHEMA-ATTRIBUTE"},
+	{"[facet '", "", "CDA-SCHEMA-VALUE"},
+	{"'", "", "CDA-SCHEMA-VALUE"},
+	{"The value '", "", "CDA-SCHEMA-VALUE"},
+}
+
+func ruleOf(message string) string {
+	said := element.ReplaceAllString(message, "")
+	for _, k := range kinds {
+		if strings.HasPrefix(said, k.begins) && strings.HasSuffix(said, k.ends) {
+			return k.rule
+		}
+	}
+	return "CDA-SCHEMA"
+}
+
 var (
+	element = regexp.MustCompile(`^Element '[^']*'(?:, attribute '[^']*')?: `)
 	subject = regexp.MustCompile(`^Element '[^']*'(?:, attribute '[^']*')?: (?:\[facet '[^']*'\] )?`)
 	// verbs are what the schema processor says of a value that it quotes; what follows is of the schema.
 	verbs = []string{" is not a valid value of", " is not accepted by", " is not an element of", " does not match", " is less than", " is greater than"}

@@ -14,9 +14,9 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xmltree"
 )
 
-// Options say how to judge; the zero value judges by every rule of ours and no schema.
+// Options say how to judge; the zero value judges by our schema and every rule.
 type Options struct {
-	Schemas     []Schema // layer 1, judged in this order; none when empty
+	Schemas     []Schema // layer 1, judged in this order; ours when empty, none when CDA-SCHEMA* is off
 	Off         []string // rules not to judge by: identifiers, or their beginning and a * (FR-BIO-*)
 	NotInferred bool     // leave out the rules that were inferred from examples
 	MaxBytes    int      // longest document, 32 MiB when 0
@@ -66,9 +66,7 @@ func Validate(doc []byte, o Options) []cda.Finding {
 		return v.findings()
 	}
 	v.judge()
-	for _, s := range o.Schemas {
-		v.schema(s, doc)
-	}
+	v.schemas(doc)
 	return v.findings()
 }
 

@@ -79,16 +79,51 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	want := []string{
-		"CDA-SCHEMA line 2: Element '{urn:hl7-org:v3}title': [facet 'maxLength'] " +
+		"CDA-SCHEMA-VALUE line 2: Element '{urn:hl7-org:v3}title': [facet 'maxLength'] " +
 			"The value has a length of '15'; this exceeds the allowed maximum length of '3'.",
-		"CDA-SCHEMA line 3: Element '{urn:hl7-org:v3}number': the value is not a valid value of the atomic type 'xs:int'.",
-		"CDA-SCHEMA line 3: Element '{urn:hl7-org:v3}other': This element is not expected.",
+		"CDA-SCHEMA-ELEMENT line 3: Element '{urn:hl7-org:v3}other': This element is not expected.",
+		"CDA-SCHEMA-VALUE line 3: Element '{urn:hl7-org:v3}number': the value is not a valid value of the atomic type 'xs:int'.",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 	if _, err := validate.OpenSchema(os.DirFS("testdata/schema"), "absent.xsd"); err == nil {
 		t.Error("a schema that is not there was opened")
+	}
+}
+
+// TestOwnSchema: without a word documents are judged by our schema; another may stand in its place, and the layer can be switched off.
+func TestOwnSchema(t *testing.T) {
+	doc, err := change(base(t, "cr-bio"), "into //section <remark/>", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := validate.OpenSchema(os.DirFS("testdata/schema"), "root.xsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := validate.OwnSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const at = "/ClinicalDocument[1]/component[1]/structuredBody[1]/component[1]/section[1]/"
+	for _, c := range []struct {
+		o    validate.Options
+		want string
+	}{
+		{validate.Options{}, "CDA-SCHEMA-ELEMENT " + at + "remark[1]: CDA R2 schema"},
+		{validate.Options{Schemas: []validate.Schema{own}}, "CDA-SCHEMA-ELEMENT " + at + "remark[1]: CDA R2 schema"},
+		{validate.Options{Schemas: []validate.Schema{other}}, "CDA-SCHEMA-ELEMENT /ClinicalDocument[1]/realmCode[1]: schema root.xsd"},
+		{validate.Options{Off: []string{"CDA-SCHEMA*"}}, ""},
+		{validate.Options{Off: []string{"CDA-SCHEMA-ELEMENT"}}, ""},
+	} {
+		var got []string
+		for _, f := range validate.Validate(doc, c.o) {
+			got = append(got, fmt.Sprintf("%s %s: %s", f.Rule, f.Path, f.Clause))
+		}
+		if strings.Join(got, "\n") != c.want {
+			t.Errorf("%+v gives %q, not %q", c.o, got, c.want)
+		}
 	}
 }
 

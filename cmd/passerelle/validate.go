@@ -26,7 +26,7 @@ type validateCmd struct {
 	Rules       bool     `help:"List every rule with its clause and judge nothing."`
 	Off         []string `help:"Rules not to judge by, FR-BIO-* for several."`
 	NotInferred bool     `help:"Leave out the rules that were inferred from examples."`
-	Schema      string   `help:"Schema to judge by as well: the .xsd to begin with; its folder and those below are read."`
+	Schema      string   `help:"Schema to judge by in place of ours: the .xsd to begin with; its folder and those below are read."`
 }
 
 // exitStatus ends the process with this status and nothing more said.

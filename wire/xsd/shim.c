@@ -18,6 +18,21 @@ static xmlParserInputPtr load(const char *url, const char *id, xmlParserCtxtPtr 
 	return NULL;
 }
 
+/* Says where an element is, or the one that an attribute is of; depth is -1 when it is nowhere, or too deep. */
+static void place(const xmlNode *n, finding *f) {
+	f->depth = -1;
+	while (n != NULL && n->type != XML_ELEMENT_NODE) n = n->parent;
+	if (n == NULL) return;
+	int depth = 0;
+	for (; n->parent != NULL && n->parent->type == XML_ELEMENT_NODE; n = n->parent) {
+		if (depth == MAX_DEPTH) return;
+		int before = 0;
+		for (const xmlNode *s = n->prev; s != NULL; s = s->prev) before += s->type == XML_ELEMENT_NODE;
+		f->up[depth++] = before;
+	}
+	f->depth = depth;
+}
+
 #if LIBXML_VERSION >= 21200
 static void collect(void *user, const xmlError *e) {
 #else
@@ -27,6 +42,7 @@ static void collect(void *user, xmlErrorPtr e) {
 	if (out->n >= MAX_FINDINGS) return;
 	finding *f = &out->f[out->n++];
 	f->line = e->line;
+	place(e->domain == XML_FROM_SCHEMASV ? e->node : NULL, f);
 	snprintf(f->message, MAX_MESSAGE, "%s", e->message ? e->message : "");
 }
 

@@ -8,8 +8,10 @@
 
 #define MAX_FINDINGS 64
 #define MAX_MESSAGE 1024
+#define MAX_DEPTH 256
 
-typedef struct { int line; char message[MAX_MESSAGE]; } finding;
+/* Where a finding's element is: up[0] says which child element of its parent it is, from 0, up[1] which its parent is, and so on below the root. */
+typedef struct { int line; int depth; int up[MAX_DEPTH]; char message[MAX_MESSAGE]; } finding;
 typedef struct { int n; finding f[MAX_FINDINGS]; } findings;
 typedef struct { char *name; char *data; int size; } memfile;
 

@@ -31,6 +31,7 @@ import (
 // Finding is one thing that a document does against its schema.
 type Finding struct {
 	Line    int    // from 1
+	Path    []int  // of the element: which child element of the root, which of that one, and so on, each from 0; nil when it is not known
 	Message string // at most 200 bytes; values longer than 120 bytes are cut
 }
 
@@ -154,9 +155,21 @@ func notWellFormed(err error) Finding {
 func collected(out *C.findings) []Finding {
 	fs := make([]Finding, int(out.n))
 	for i := range fs {
-		fs[i] = Finding{Line: int(out.f[i].line), Message: tame(C.GoString(&out.f[i].message[0]))}
+		f := &out.f[i]
+		fs[i] = Finding{Line: int(f.line), Path: path(f), Message: tame(C.GoString(&f.message[0]))}
 	}
 	return fs
+}
+
+func path(f *C.finding) []int {
+	if f.depth < 0 {
+		return nil
+	}
+	p := make([]int, f.depth)
+	for i := range p {
+		p[i] = int(f.up[len(p)-1-i])
+	}
+	return p
 }
 
 var quoted = regexp.MustCompile(`'[^']*('|$)`)
