@@ -31,6 +31,10 @@ func TestCaps(t *testing.T) {
 	if n := len(validate.Validate(many, validate.Options{})); n > 60 {
 		t.Errorf("one rule gives %d findings", n)
 	}
+	large := bytes.Replace(base(t, "n1"), []byte("Q29tcHRlIHJlbmR1IGQnZXNzYWk="), bytes.Repeat([]byte(strings.Repeat("QUFB", 19)+"\n"), 200_000), 1)
+	if got := said(validate.Validate(large, validate.Options{})); got != "" {
+		t.Errorf("15 MB of base64 in lines: %s", got)
+	}
 	huge := strings.Replace(string(base(t, "n1")), "Q29tcHRlIHJlbmR1IGQnZXNzYWk=", strings.Repeat("QUFB", 8<<20), 1)
 	got := said(validate.Validate([]byte(huge), validate.Options{MaxBytes: 64 << 20}))
 	if !strings.HasPrefix(got, "SEC-BASE64-SIZE /ClinicalDocument[1]/component[1]/nonXMLBody[1]/text[1] ") || strings.Contains(got, "\n") {
