@@ -38,6 +38,7 @@ func spaces() []*space {
 		{prefix: "lab", uri: "urn:oid:1.3.6.1.4.1.19376.1.3.2"},
 		{prefix: "pharm", uri: "urn:ihe:pharm:medication", copies: true},
 		{prefix: "ps3-20", uri: "urn:dicom-org:ps3-20", copies: true},
+		{prefix: "xsl", uri: "http://www.w3.org/1999/XSL/Transform"},
 	}
 }
 

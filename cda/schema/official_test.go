@@ -138,9 +138,13 @@ func (v *rivals) samples(r *rand.Rand, p *pool, share int) {
 func (v *rivals) generated(r *rand.Rand, p *pool, doc string, share int) {
 	v.compare(doc, "as it is", doc)
 	all := spots(doc)
-	for range 8 {
+	for range 6 {
 		v.edits(r, p, doc, all, r.IntN(len(all)), share, doc)
 	}
+	doc = displayed(doc)
+	v.compare(doc, "as it is", doc)
+	all = spots(doc)
+	v.edits(r, p, doc, all, 5+r.IntN(len(all)-5), share, doc) // the five first are the stylesheet's, and ClinicalDocument
 }
 
 func (v *rivals) edits(r *rand.Rand, p *pool, doc string, all []spot, i, share int, where string) {
@@ -149,6 +153,12 @@ func (v *rivals) edits(r *rand.Rand, p *pool, doc string, all []spot, i, share i
 			v.compare(fmt.Sprintf("%s, element %d", where, i), edit, mutant)
 		}
 	})
+}
+
+// displayed puts a document into a stylesheet, as those are that display themselves.
+func displayed(doc string) string {
+	return `<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><html><p/></html></xsl:template>` +
+		doc[strings.Index(doc, "<ClinicalDocument"):] + `</xsl:stylesheet>`
 }
 
 // ordered goes through a map in the order of its keys.

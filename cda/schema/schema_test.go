@@ -49,6 +49,15 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
+// TestSelfDisplay: a document in a stylesheet is judged, and the stylesheet is not.
+func TestSelfDisplay(t *testing.T) {
+	s, g := compiled(t), newGenerator(t, 1)
+	doc := displayed(g.document(g.root()))
+	if !valid(t, s, doc) || valid(t, s, strings.Replace(doc, "<recordTarget>", "<remark/><recordTarget>", 1)) {
+		t.Error("not judged by what is in the document")
+	}
+}
+
 // TestVerdicts pins the verdicts on mutants of those documents, as they were when they agreed with the official schema's.
 func TestVerdicts(t *testing.T) {
 	s, g := compiled(t), newGenerator(t, 1)

@@ -19,8 +19,12 @@ func remoteStylesheet(v *visit, doc xmltree.Node) {
 	}
 }
 
-// embeddedStylesheet finds a stylesheet within the document, or an instruction that names one by a fragment.
+// embeddedStylesheet finds a stylesheet around or within the document, or an instruction that names one by a fragment.
 func embeddedStylesheet(v *visit, doc xmltree.Node) {
+	if v.displayed > 0 {
+		v.add(raw{rule: v.rule, line: v.displayed})
+		return
+	}
 	for _, i := range v.tree.Instructions() {
 		if strings.HasPrefix(pseudoAttr(i, "href"), "#") {
 			v.add(raw{rule: v.rule, line: i.Line})

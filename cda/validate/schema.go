@@ -70,7 +70,9 @@ func (v *visit) schema(s Schema, doc []byte) {
 
 // child is the element at a path of the schema processor, none when there is no path.
 func (v *visit) child(path []int) xmltree.Node {
-	if path == nil {
+	if v.displayed > 0 && len(path) > 0 && path[0] == v.place {
+		path = path[1:]
+	} else if path == nil || v.displayed > 0 {
 		return xmltree.Node{}
 	}
 	n := v.root

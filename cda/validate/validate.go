@@ -60,14 +60,32 @@ func Validate(doc []byte, o Options) []cda.Finding {
 		v.unreadable(err)
 		return v.findings()
 	}
-	v.tree, v.root = tree, tree.Root()
-	if v.root.Local() != "ClinicalDocument" || v.root.Space() != hl7 {
+	v.tree = tree
+	v.enter()
+	if v.root = tree.Root(); v.root.Local() != "ClinicalDocument" || v.root.Space() != hl7 {
 		v.report(v.table.byID["CDA-ROOT"], v.root)
 		return v.findings()
 	}
 	v.judge()
 	v.schemas(doc)
 	return v.findings()
+}
+
+// enter goes into the stylesheet of a document that displays itself: of that nothing is judged, as it is never executed.
+func (v *visit) enter() {
+	outer := v.tree.Root()
+	if outer.Space() != xslt || outer.Local() != "stylesheet" && outer.Local() != "transform" {
+		return
+	}
+	place := 0
+	for n := range outer.Children() {
+		if n.Local() == "ClinicalDocument" && n.Space() == hl7 {
+			v.displayed, v.place = outer.Line(), place
+			v.tree.Narrow(n)
+			return
+		}
+		place++
+	}
 }
 
 // visit is one judgement under way.
@@ -77,13 +95,16 @@ type visit struct {
 	tree    *xmltree.Tree
 	root    xmltree.Node
 	rule    *rule // the one being judged
-	said    map[*rule]int
-	more    bool
-	ids     map[string]xmltree.Node       // see known
-	owns    map[string]xmltree.Node       // see own
-	inses   map[xmltree.Node]xmltree.Node // see ins
-	media   map[xmltree.Node]media        // see decoded
-	raw     []raw
+	// The line of the stylesheet that the document stands in, 0 when it does not; and which of its elements it is, from 0.
+	displayed, place int
+
+	said  map[*rule]int
+	more  bool
+	ids   map[string]xmltree.Node       // see known
+	owns  map[string]xmltree.Node       // see own
+	inses map[xmltree.Node]xmltree.Node // see ins
+	media map[xmltree.Node]media        // see decoded
+	raw   []raw
 }
 
 // raw is a finding whose path is not yet written.

@@ -131,6 +131,33 @@ func TestOwnSchema(t *testing.T) {
 	}
 }
 
+// TestSelfDisplay: a document within a stylesheet is judged as if it stood alone, but for its lines; the stylesheet is not looked into.
+func TestSelfDisplay(t *testing.T) {
+	doc := base(t, "cr-bio")
+	doc = doc[bytes.Index(doc, []byte("<ClinicalDocument")):]
+	const sheet = "<xsl:transform version=\"1.0\"\n xmlns:xsl=\"http://www.w3.org/1999/XSL/Transform\">\n<xsl:template match=\"/\"><html><script>x</script></html></xsl:template>\n"
+	displayed := []byte(sheet + string(doc) + "</xsl:transform>")
+	if got := said(validate.Validate(displayed, validate.Options{})); got != "SEC-SELF-DISPLAY  line 1" {
+		t.Errorf("got\n%s", got)
+	}
+	bad, err := change(displayed, "into //section <remark/>", 0)
+	if err == nil {
+		bad, err = change(bad, "remove //realmCode", 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "SEC-SELF-DISPLAY  line 1\nFR-HEADER-001 /ClinicalDocument[1] line 4\n" +
+		"CDA-SCHEMA-ELEMENT /ClinicalDocument[1]/component[1]/structuredBody[1]/component[1]/section[1]/remark[1] line "
+	if got := said(validate.Validate(bad, validate.Options{})); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 2 {
+		t.Errorf("got\n%s", got)
+	}
+	empty := []byte(sheet + "</xsl:transform>")
+	if got := said(validate.Validate(empty, validate.Options{})); got != "CDA-ROOT /xsl:transform[1] line 1" {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestChecks: added checks are run until the time is over, and one that fails says that it could not be run.
 func TestChecks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

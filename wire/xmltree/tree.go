@@ -50,6 +50,7 @@ type Tree struct {
 	attrs        []xmlpull.Attr
 	named        map[string]*chain // the elements of each local name
 	instructions []Instruction
+	root         int32
 }
 
 // chain is the first and the last element of a local name; those between are found by their alike.
@@ -125,13 +126,19 @@ func (b *builder) start(r *xmlpull.Reader) error {
 		return err
 	}
 	b.open = int32(len(b.t.nodes) - 1)
-	if c := b.t.named[n.name.Local]; c != nil {
-		b.t.nodes[c.last].alike = b.open
-		c.last = b.open
-	} else {
-		b.t.named[n.name.Local] = &chain{b.open, b.open}
-	}
+	b.t.link(b.open)
 	return nil
+}
+
+// link puts an element at the end of the chain of its name.
+func (t *Tree) link(i int32) {
+	name := t.nodes[i].name.Local
+	if c := t.named[name]; c != nil {
+		t.nodes[c.last].alike = i
+		c.last = i
+	} else {
+		t.named[name] = &chain{i, i}
+	}
 }
 
 func (b *builder) add(n node) error {
@@ -193,7 +200,22 @@ func (b *builder) passedOver(from, to int) {
 func (t *Tree) Instructions() []Instruction { return t.instructions }
 
 // Root is the root element.
-func (t *Tree) Root() Node { return Node{t, 0} }
+func (t *Tree) Root() Node { return Node{t, t.root} }
+
+// Narrow makes an element the root: what is outside of it is not reached any more, and locations begin with it. It is for who parsed the tree, before
+// others read it.
+func (t *Tree) Narrow(n Node) {
+	t.root = n.i
+	root := &t.nodes[n.i]
+	root.parent, root.next = -1, -1
+	clear(t.named)
+	for i := n.i; int(i) < len(t.nodes) && t.nodes[i].off < root.end; i++ {
+		if t.nodes[i].name.Local != "" {
+			t.nodes[i].alike = -1
+			t.link(i)
+		}
+	}
+}
 
 // Source is the input.
 func (t *Tree) Source() []byte { return t.doc }

@@ -143,6 +143,36 @@ func TestCaps(t *testing.T) {
 	}
 }
 
+// TestNarrow: of a narrowed tree nothing outside is found, by no axis.
+func TestNarrow(t *testing.T) {
+	tree, err := xmltree.Parse([]byte("<s><b/><a><b/>x<c><b/></c></a><b/><a/></s>"), xmltree.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range tree.Root().Children() {
+		if n.Local() == "a" {
+			tree.Narrow(n)
+			break
+		}
+	}
+	for path, want := range map[string]string{"/a": "/a[1]", "//b": "/a[1]/b[1] /a[1]/c[1]/b[1]", "/s": "", "//a": "/a[1]", "/a/c/../..": "", "/a/c": "/a[1]/c[1]"} {
+		e, err := xmltree.Compile(path, xmltree.Space{"": ""})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, n := range e.All(tree.Root()) {
+			got = append(got, n.Path())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s leads to %q, not %s", path, got, want)
+		}
+	}
+	if r := tree.Root(); !r.Parent().IsZero() || r.Text() != "x" {
+		t.Errorf("root %s with %q", r.Path(), r.Text())
+	}
+}
+
 // FuzzTree: a tree has the elements, attributes and places that encoding/xml finds; every location leads back to its element.
 func FuzzTree(f *testing.F) {
 	f.Add(sample)
