@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/atna/arr"
 )
@@ -219,11 +220,20 @@ func (x *index) takeNewest(ctx context.Context) error {
 	if !x.log.await(t.end(), &x.dirty) {
 		return ctx.Err()
 	}
+	x.yield(ctx, t.end())
 	err := x.take(ctx, t, 1<<63)
 	if errors.Is(err, arr.ErrExpired) {
 		return x.flush(t)
 	}
 	return err
+}
+
+// yield leaves the processors to those who append while they come thick: what is durable can be found a little later, what a sender cannot
+// hand over may be lost. It stops yielding when too much is behind.
+func (x *index) yield(ctx context.Context, from uint64) {
+	for x.log.busy() && x.log.Size()-from < uint64(x.opt.IndexLag) && ctx.Err() == nil {
+		time.Sleep(rush / 4)
+	}
 }
 
 // await waits until the log is longer than seq, and tells whether it is.
