@@ -143,9 +143,10 @@ func (t *Trail) publish(batch []*waiting, err error) {
 	t.change.Broadcast()
 }
 
-// rush is the time over which the pace of appending is measured, and manyInRush how many records in it are a rush: 20,000 a second.
+// rush is the time over which the pace of appending is measured; someInRush is 2,000 records a second, manyInRush 20,000.
 const (
 	rush       = 20 * time.Millisecond
+	someInRush = 40
 	manyInRush = 400
 )
 
@@ -166,9 +167,12 @@ func (p *pace) count(n int, at time.Time) {
 	p.now += n
 }
 
-// busy tells whether records come thick at this moment.
-func (t *Trail) busy() bool {
+// inRush tells how many records came in the last rush.
+func (t *Trail) inRush() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return time.Since(t.pace.began) < 2*rush && max(t.pace.before, t.pace.now) >= manyInRush && !t.closing
+	if time.Since(t.pace.began) >= 2*rush || t.closing {
+		return 0
+	}
+	return max(t.pace.before, t.pace.now)
 }
