@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -183,15 +184,17 @@ func TestCrash(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(20+len(said)%40)*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		text, _ := io.ReadAll(out)
-		timer.Stop()
-		_ = cmd.Wait()
-		for _, line := range strings.Split(string(text), "\n") {
-			if id, ok := strings.CutPrefix(line, "put "); ok && len(id) == 33 {
+		lines, began := bufio.NewScanner(out), false
+		for lines.Scan() {
+			if id, ok := strings.CutPrefix(lines.Text(), "put "); ok && len(id) == 33 {
 				said[id] = true
 			}
+			if !began { // it is at work: the instant of the crash is counted from here
+				began = true
+				time.AfterFunc(time.Duration(len(said)%23)*time.Millisecond, func() { _ = cmd.Process.Kill() })
+			}
 		}
+		_ = cmd.Wait()
 		s := open(t, dir)
 		there := map[string]int{}
 		for _, in := range []spool.Folder{spool.New, spool.Held} {

@@ -110,7 +110,7 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 	if err := s.handOver(ctx, from, box); err != nil {
 		return
 	}
-	if len(r.Partly()) > 0 || errors.Is(failed, ErrFrame) {
+	if ctx.Err() == nil && (len(r.Partly()) > 0 || errors.Is(failed, ErrFrame)) {
 		s.refused(ctx, from, r.Partly(), failed)
 	}
 	whole = failed == io.EOF && ctx.Err() == nil
