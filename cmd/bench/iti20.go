@@ -228,7 +228,9 @@ func (b *bench) auditUDP(_ context.Context, s scenario) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	sent, err := b.sendDatagrams(door, perSecond, seconds)
+	took := time.Since(began)
 	if err != nil {
 		return errors.Join(err, c.stop())
 	}
@@ -244,7 +246,7 @@ func (b *bench) auditUDP(_ context.Context, s scenario) error {
 		return err
 	}
 	lost := float64(sent) - got
-	b.report(s, result{Product: lost, Unit: fmt.Sprintf("lost of %d at %d/s", sent, perSecond), Judged: lost})
+	b.report(s, result{Product: lost, Unit: fmt.Sprintf("lost of %d at %.0f/s", sent, float64(sent)/took.Seconds()), Judged: lost})
 	return nil
 }
 
@@ -256,10 +258,12 @@ func (b *bench) sendDatagrams(addr string, perSecond, seconds int) (sent int, er
 	defer c.Close()
 	m := newAuditMessages(20)
 	frame := len(m.wire) / len(m.marks)
-	for began := time.Now(); sent < perSecond*seconds; {
-		if due := int(time.Since(began).Seconds() * float64(perSecond)); due <= sent {
-			time.Sleep(200 * time.Microsecond)
-			continue
+	every := time.Second * time.Duration(len(m.marks)) / time.Duration(perSecond)
+	for next := time.Now(); sent < perSecond*seconds; next = next.Add(every) {
+		if late := time.Since(next); late > every {
+			next = time.Now() // what this generator missed is not made up for by a burst
+		} else {
+			time.Sleep(-late)
 		}
 		m.number(b.next.Add(100))
 		for i := range m.marks {

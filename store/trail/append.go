@@ -3,6 +3,7 @@ package trail
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -133,10 +134,45 @@ func (t *Trail) publish(batch []*waiting, err error) {
 		if w.err = err; err == nil {
 			w.first = t.size()
 			t.tail = append(t.tail, w.entries...)
+			t.pace.count(len(w.entries), time.Now())
 		} else {
 			t.bytes -= w.bytes
 		}
 		close(w.done)
 	}
 	t.change.Broadcast()
+}
+
+// rush is the time over which the pace of appending is measured; someInRush is 2,000 records a second, manyInRush 20,000.
+const (
+	rush       = 20 * time.Millisecond
+	someInRush = 40
+	manyInRush = 400
+)
+
+// pace counts what is appended in stretches of time.
+type pace struct {
+	began  time.Time
+	now    int // records since
+	before int // records of the stretch before
+}
+
+func (p *pace) count(n int, at time.Time) {
+	switch since := at.Sub(p.began); {
+	case since >= 2*rush:
+		p.began, p.before, p.now = at, 0, 0
+	case since >= rush:
+		p.began, p.before, p.now = at, p.now, 0
+	}
+	p.now += n
+}
+
+// inRush tells how many records came in the last rush.
+func (t *Trail) inRush() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.pace.began) >= 2*rush || t.closing {
+		return 0
+	}
+	return max(t.pace.before, t.pace.now)
 }

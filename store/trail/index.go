@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/atna/arr"
 )
@@ -219,11 +220,28 @@ func (x *index) takeNewest(ctx context.Context) error {
 	if !x.log.await(t.end(), &x.dirty) {
 		return ctx.Err()
 	}
+	x.yield(ctx, t.end())
 	err := x.take(ctx, t, 1<<63)
 	if errors.Is(err, arr.ErrExpired) {
 		return x.flush(t)
 	}
 	return err
+}
+
+// yield leaves the processors to those who append while they come thick: what is durable can be found a little later, what a sender cannot
+// hand over may be lost. It stops yielding when too much is behind.
+func (x *index) yield(ctx context.Context, from uint64) {
+	for x.log.inRush() >= manyInRush && x.log.Size()-from < uint64(x.opt.IndexLag) && ctx.Err() == nil {
+		time.Sleep(rush / 4)
+	}
+}
+
+// hands is how many processors may describe records: one while others append at a pace, so that they find one free.
+func (x *index) hands() int {
+	if x.log.inRush() >= someInRush {
+		return 1
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // await waits until the log is longer than seq, and tells whether it is.
@@ -254,7 +272,7 @@ func (x *index) take(ctx context.Context, t *table, limit uint64) error {
 	leaves = leaves[:min(uint64(len(leaves)), takeAtOnce, limit-t.end())]
 	rows := make([]described, len(leaves))
 	var g sync.WaitGroup
-	errs := make([]error, min(runtime.GOMAXPROCS(0), len(leaves)))
+	errs := make([]error, min(x.hands(), len(leaves)))
 	for w := range errs {
 		g.Go(func() {
 			for i := w; i < len(leaves); i += len(errs) {

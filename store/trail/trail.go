@@ -36,6 +36,7 @@ type Options struct {
 	JournalSegment  int64         // bytes of a file of the journal; 16 MiB
 
 	RunRecords      int   // records described in memory before they become a run of the index; 65,536
+	IndexLag        int   // records that may be durable and not searchable while others come thick; 1 Mi
 	MaxRun          int   // records of the largest run; 16 Mi
 	DuplicateWindow int   // newest records in runs among which a record that comes twice is recognised, 2 bytes of memory each; 16 Mi
 	CountLimit      int   // hits counted at most by Search; 100,000
@@ -51,6 +52,7 @@ func (o Options) defaults() Options {
 	set(&o.SegmentSpan, 30*24*time.Hour)
 	set(&o.JournalSegment, 16<<20)
 	set(&o.RunRecords, 1<<16)
+	set(&o.IndexLag, 1<<20)
 	set(&o.MaxRun, 16<<20)
 	set(&o.DuplicateWindow, 16<<20)
 	set(&o.CountLimit, 100_000)
@@ -88,6 +90,7 @@ type Trail struct {
 	tail     []entry    // durable, not yet in a written block; the first is tailFirst
 	first    uint64     // of tail
 	bytes    int        // of tail and queue
+	pace     pace       // of appending
 	segments []*segment // oldest first; the last is being written
 	sealed   arr.Checkpoint
 	signed   []byte // sealed, as signed

@@ -21,15 +21,13 @@ func (s *Server) ServeUDP(ctx context.Context, u *net.UDPConn) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = u.Close() })
 	defer stop()
-	box := &letterbox{}
-	box.changed.L = &box.mu
+	box := newLetterbox(waiting)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer box.close()
 	wg.Go(func() {
-		d := &datagrams{}
-		for box.take(&d) {
-			s.hand(ctx, d)
+		for d := (letters{}); box.take(&d); {
+			s.hand(ctx, &d)
 		}
 	})
 	buf := make([]byte, 1<<16)
@@ -51,66 +49,11 @@ func (s *Server) ServeUDP(ctx context.Context, u *net.UDPConn) error {
 
 func datagramPeer(a netip.Addr) Peer { return Peer{Network: "udp", Address: a.Unmap().String()} }
 
-// datagrams are messages of several senders in the order they came.
-type datagrams struct {
-	buf  []byte
-	ends []int
-	from []netip.Addr
-}
-
-// letterbox is where datagrams wait.
-type letterbox struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	d       datagrams
-	closed  bool
-}
-
-func (b *letterbox) put(msg []byte, from netip.Addr) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.d.buf) > 0 && len(b.d.buf)+len(msg) > waiting {
-		b.changed.Wait()
-	}
-	b.d.buf = append(b.d.buf, msg...)
-	b.d.ends, b.d.from = append(b.d.ends, len(b.d.buf)), append(b.d.from, from)
-	b.changed.Signal()
-}
-
-// take waits for datagrams and swaps them for the emptied ones in d; false when there will be no more.
-func (b *letterbox) take(d **datagrams) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.d.ends) == 0 && !b.closed {
-		b.changed.Wait()
-	}
-	empty := datagrams{}
-	if cap((*d).buf) <= 1<<20 { // the room a flood took is not kept
-		empty = datagrams{(*d).buf[:0], (*d).ends[:0], (*d).from[:0]}
-	}
-	**d, b.d = b.d, empty
-	b.changed.Signal()
-	return len((*d).ends) > 0
-}
-
-func (b *letterbox) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	b.changed.Signal()
-}
-
-// hand gives each sender's messages to the handler, in their order.
-func (s *Server) hand(ctx context.Context, d *datagrams) {
-	start := 0
-	var msgs [][]byte
-	for i, end := range d.ends {
-		msgs = append(msgs, d.buf[start:end:end])
-		start = end
-		if i+1 == len(d.ends) || d.from[i+1] != d.from[i] {
-			// Nobody can be told over UDP that his message was not kept: the handler does what there is to do.
-			_ = s.Handler.ServeSyslog(context.WithoutCancel(ctx), datagramPeer(d.from[i]), msgs)
-			msgs = msgs[:0]
-		}
-	}
+// hand gives each sender's messages to the handler, in their order. Nobody can be told over UDP that his message was not kept: the handler does what there is
+// to do.
+func (s *Server) hand(ctx context.Context, d *letters) {
+	_ = d.each(or(s.Batch, 1024), func(from netip.Addr, msgs [][]byte) error {
+		_ = s.Handler.ServeSyslog(context.WithoutCancel(ctx), datagramPeer(from), msgs)
+		return nil
+	})
 }

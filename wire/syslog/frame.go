@@ -2,10 +2,10 @@ package syslog
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -15,7 +15,7 @@ var ErrFrame = errors.New("not an octet-counted syslog frame")
 // MaxMessage is the size of a message in bytes where nobody says otherwise: large query parameters travel base64 in audit messages.
 const MaxMessage = 1 << 20
 
-// readAhead is how much of a stream is read at once: what one batch of small messages is taken from.
+// readAhead is how much of a stream is read at once.
 const readAhead = 64 << 10
 
 // AppendFrame appends MSG-LEN SP SYSLOG-MSG (RFC 5425, 4.3).
@@ -47,13 +47,7 @@ func NewFrameReader(r io.Reader, max int) *FrameReader {
 // Next gives the next message, valid until the next call. io.EOF comes only between messages; a stream cut inside one ends in
 // io.ErrUnexpectedEOF. After any error the stream cannot be trusted, and Partly tells what was read of it.
 func (f *FrameReader) Next() ([]byte, error) {
-	f.buf = f.buf[:0]
-	return f.next()
-}
-
-// next appends a message to f.buf and gives that part of it.
-func (f *FrameReader) next() ([]byte, error) {
-	f.partly = nil
+	f.partly, f.buf = nil, f.buf[:0]
 	for f.Lines {
 		first, err := f.r.Peek(1)
 		if err != nil || first[0] != '<' && first[0] != '\n' {
@@ -91,40 +85,6 @@ func (f *FrameReader) next() ([]byte, error) {
 	}
 }
 
-// Batch gives the messages that are there: it waits for the first and adds those that are there already, at most n, without waiting for another. The
-// messages are valid until the next call. With an error come the messages before it.
-func (f *FrameReader) Batch(n int, into [][]byte) ([][]byte, error) {
-	into = into[:0]
-	f.buf = f.buf[:0]
-	for len(into) < n && (len(into) == 0 || f.whole()) {
-		m, err := f.next()
-		if err != nil {
-			return into, err
-		}
-		into = append(into, m[:len(m):len(m)])
-	}
-	return into, nil
-}
-
-// whole tells whether the next message is complete in memory.
-func (f *FrameReader) whole() bool {
-	b, _ := f.r.Peek(f.r.Buffered())
-	if f.Lines && len(b) > 0 && b[0] == '<' {
-		return bytes.IndexByte(b, '\n') >= 0
-	}
-	n := 0
-	for i, c := range b {
-		switch {
-		case c == ' ' && i > 0:
-			return n <= f.max && len(b)-i-1 >= n
-		case c < '0' || c > '9' || i == 9:
-			return false // Next says what is wrong with it
-		}
-		n = n*10 + int(c-'0')
-	}
-	return false
-}
-
 // Partly is what was read of the message that an error cut short, at most a few kilobytes of it.
 func (f *FrameReader) Partly() []byte { return f.partly }
 
@@ -134,38 +94,34 @@ func (f *FrameReader) broken(head []byte) {
 	f.partly = append(append([]byte(nil), head...), rest...)
 }
 
-// body grows the buffer as bytes arrive, so that an announced length alone costs nothing. It appends to f.buf.
+// body grows the buffer as bytes arrive, so that an announced length alone costs nothing.
 func (f *FrameReader) body(n int) ([]byte, error) {
-	start := len(f.buf)
-	for len(f.buf)-start < n {
+	for len(f.buf) < n {
 		at := len(f.buf)
-		step := min(n-(at-start), readAhead)
-		f.buf = append(f.buf, make([]byte, step)...)
+		f.buf = slices.Grow(f.buf, min(n-at, readAhead))[:at+min(n-at, readAhead)]
 		if got, err := io.ReadFull(f.r, f.buf[at:]); err != nil {
-			f.partly = append([]byte(nil), f.buf[start:at+got]...)
+			f.partly = append([]byte(nil), f.buf[:at+got]...)
 			return nil, unexpected(err)
 		}
 	}
-	return f.buf[start:], nil
+	return f.buf, nil
 }
 
 // line reads up to a line feed, which it drops; the end of the stream ends the last line too.
 func (f *FrameReader) line() ([]byte, error) {
-	start := len(f.buf)
 	for {
 		part, err := f.r.ReadSlice('\n')
 		f.buf = append(f.buf, part...)
 		switch {
-		case len(f.buf)-start > f.max+1:
-			f.partly = append([]byte(nil), f.buf[start:min(len(f.buf), start+4<<10)]...)
+		case len(f.buf) > f.max+1:
+			f.partly = append([]byte(nil), f.buf[:min(len(f.buf), 4<<10)]...)
 			return nil, fmt.Errorf("%w: a line of more than %d bytes", ErrFrame, f.max)
 		case err == nil:
-			f.buf = f.buf[:len(f.buf)-1]
-			return f.buf[start:], nil
+			return f.buf[:len(f.buf)-1], nil
 		case err == io.EOF:
-			return f.buf[start:], nil
+			return f.buf, nil
 		case err != bufio.ErrBufferFull:
-			f.partly = append([]byte(nil), f.buf[start:]...)
+			f.partly = append([]byte(nil), f.buf...)
 			return nil, err
 		}
 	}

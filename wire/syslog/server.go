@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -18,7 +19,7 @@ type Peer struct {
 	Name    string // common name of the certificate, over tls
 }
 
-// Handler takes messages as they came, in the order they came. The bytes are its own only until it returns. Over a connection nothing more is read
+// Handler takes messages as they came, in the order they came. The bytes are its own only until it returns. Over a connection little more is read
 // meanwhile, so a handler that waits makes the sender wait. An error ends the connection.
 type Handler interface {
 	ServeSyslog(ctx context.Context, from Peer, msgs [][]byte) error
@@ -29,7 +30,7 @@ type Server struct {
 	Handler Handler
 	Max     int           // bytes of one message; 0 means MaxMessage
 	Idle    time.Duration // a connection that says nothing for so long is closed; 0 means one hour
-	Batch   int           // messages handed over at once, at most; 0 means 256
+	Batch   int           // messages handed over at once, at most; 0 means 1024
 	Conns   int           // connections at once, further ones wait to be accepted; 0 means 1024
 	Lines   bool          // tolerate QuirkLines
 	Buffer  int           // bytes of the socket's buffer for datagrams; 0 means 16 MiB, less than 0 what the system gives
@@ -95,22 +96,41 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 	}
 	r := NewFrameReader(&patient{c: c, ctx: ctx, idle: s.idle()}, s.Max)
 	r.Lines = s.Lines
-	var msgs [][]byte
-	for {
-		msgs, err = r.Batch(or(s.Batch, 256), msgs)
-		if len(msgs) > 0 {
-			if err := s.Handler.ServeSyslog(context.WithoutCancel(ctx), from, msgs); err != nil {
+	box := newLetterbox(ahead)
+	var failed error
+	go func() {
+		defer box.close()
+		for failed == nil {
+			var m []byte
+			if m, failed = r.Next(); failed == nil && !box.put(m, netip.Addr{}) {
 				return
 			}
 		}
+	}()
+	if err := s.handOver(ctx, from, box); err != nil {
+		return
+	}
+	if ctx.Err() == nil && (len(r.Partly()) > 0 || errors.Is(failed, ErrFrame)) {
+		s.refused(ctx, from, r.Partly(), failed)
+	}
+	whole = failed == io.EOF && ctx.Err() == nil
+}
+
+// ahead is how many bytes of a connection are read while the handler is busy.
+const ahead = 1 << 20
+
+// handOver gives the handler what comes into the box, until nothing comes any more.
+func (s *Server) handOver(ctx context.Context, from Peer, box *letterbox) error {
+	defer box.close()
+	for l := (letters{}); box.take(&l); {
+		err := l.each(or(s.Batch, 1024), func(_ netip.Addr, msgs [][]byte) error {
+			return s.Handler.ServeSyslog(context.WithoutCancel(ctx), from, msgs)
+		})
 		if err != nil {
-			if len(r.Partly()) > 0 || errors.Is(err, ErrFrame) {
-				s.refused(ctx, from, r.Partly(), err)
-			}
-			whole = err == io.EOF && ctx.Err() == nil
-			return
+			return err
 		}
 	}
+	return nil
 }
 
 // reset makes the end of a connection that was not read to its end look like what it is: a sender that sees it closed in good order takes

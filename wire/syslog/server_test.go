@@ -57,33 +57,75 @@ func TestLineFraming(t *testing.T) {
 	}
 }
 
-// TestBatch: what is there already comes at once, what is not is not waited for.
-func TestBatch(t *testing.T) {
-	pr, pw := io.Pipe()
-	r := syslog.NewFrameReader(pr, 1000)
-	go func() {
-		var b []byte
-		for i := range 5 {
-			b = syslog.AppendFrame(b, fmt.Appendf(nil, "message %d", i))
-		}
-		_, _ = pw.Write(append(b, "10 half"...))
-		_, _ = pw.Write([]byte(" way 3 abc"))
-		_ = pw.Close()
-	}()
-	for _, want := range [][]string{{"message 0", "message 1", "message 2"}, {"message 3", "message 4"}, {"half way 3"}} {
-		got, err := r.Batch(3, nil)
-		if err != nil || len(got) != len(want) {
-			t.Fatalf("%q %v, want %q", got, err, want)
-		}
-		for i := range want {
-			if string(got[i]) != want[i] {
-				t.Errorf("%q, want %q", got[i], want[i])
-			}
-		}
+// TestManyAtOnce: what comes while the handler is busy is handed over together, in order, and a full box holds the sender up.
+func TestManyAtOnce(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := r.Batch(3, nil); !errors.Is(err, syslog.ErrFrame) || string(r.Partly()) != " abc" {
-		t.Errorf("%v %q", err, r.Partly())
+	h := &held{enter: make(chan int), leave: make(chan error)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- (&syslog.Server{Handler: h, Batch: 2}).Serve(ctx, ln) }()
+	c, err := syslog.Dial(ctx, syslog.Target{Network: "tcp", Address: ln.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := c.Send([]byte("0")); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-h.enter; n != 1 {
+		t.Errorf("%d at first", n)
+	}
+	if err := c.Send([]byte("1"), []byte("2"), []byte("3")); err != nil {
+		t.Fatal(err)
+	}
+	drained := make(chan error)
+	go func() { drained <- c.Drain(ctx) }()
+	time.Sleep(50 * time.Millisecond) // for the reader; what it has not read yet only makes batches smaller
+	h.leave <- nil
+	var sizes []int
+	for total := 0; total < 3; {
+		n := <-h.enter
+		sizes, total = append(sizes, n), total+n
+		h.leave <- nil
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	if fmt.Sprint(h.got) != "[0 1 2 3]" || len(sizes) > 3 || sizes[0] > 2 {
+		t.Errorf("%v in %v", h.got, sizes)
+	}
+	if c, err = syslog.Dial(ctx, syslog.Target{Network: "tcp", Address: ln.Addr().String()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Send([]byte("4"), []byte("5")); err != nil {
+		t.Fatal(err)
+	}
+	<-h.enter
+	h.leave <- errors.New("disk full")
+	if err := c.Drain(ctx); err == nil {
+		t.Error("ended in good order though the handler failed")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// held is a handler that says when it enters and waits to leave.
+type held struct {
+	enter chan int
+	leave chan error
+	got   []string
+}
+
+func (h *held) ServeSyslog(_ context.Context, _ syslog.Peer, msgs [][]byte) error {
+	for _, m := range msgs {
+		h.got = append(h.got, string(m))
+	}
+	h.enter <- len(msgs)
+	return <-h.leave
 }
 
 type refusal struct {

@@ -1,0 +1,302 @@
+// Package spool keeps messages that were accepted until somebody has dealt with them: a file each, durable before it is acknowledged, in folders that say how
+// far it is. It does not know what the messages are.
+//
+// # On disk
+//
+//	new/ID          accepted, not dealt with
+//	held/ID         set aside with a reason, until somebody decides
+//	tmp/            being written; what is left there by a crash is removed at the next start
+//
+// A file is a line of JSON with what is known of the message, and then its bytes. A change of that line is a new file in place of the old. A message that moves is
+// written to where it goes before it leaves where it was: what a crash left in both folders is, from the next start on, where it was going.
+package spool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/store/journal"
+)
+
+// Folder is where a message is.
+type Folder string
+
+// The folders.
+const (
+	New  Folder = "new"
+	Held Folder = "held"
+)
+
+// ErrNotHere tells that there is no such message in that folder.
+var ErrNotHere = errors.New("there is no such message")
+
+// ErrDamaged tells that a file of the spool is not one that was written there.
+var ErrDamaged = errors.New("the spooled message is damaged")
+
+// maxHead bounds the line of JSON.
+const maxHead = 1 << 20
+
+// Spool is an open folder of messages. It is safe for concurrent use.
+type Spool struct {
+	dir  string
+	lock *os.File
+	mu   sync.Mutex    // of renames, so that a message that is listed is there
+	more chan struct{} // has an element when something came to New
+}
+
+// Open opens or creates a spool.
+func Open(dir string) (*Spool, error) {
+	for _, sub := range []string{string(New), string(Held), "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := journal.Lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	s := &Spool{dir: dir, lock: lock, more: make(chan struct{}, 1)}
+	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
+	for _, f := range left {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, "tmp", f.Name())))
+	}
+	if err = errors.Join(err, s.settle(), journal.SyncDir(dir)); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.wake()
+	return s, nil
+}
+
+// settle ends moves that a crash interrupted: of two files of one message the older goes.
+func (s *Spool) settle() error {
+	ids, err := s.List(New)
+	for _, id := range ids {
+		var infos [2]os.FileInfo
+		for i, in := range []Folder{New, Held} {
+			if infos[i], err = os.Stat(s.path(in, id)); err != nil {
+				break
+			}
+		}
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue
+		case err != nil:
+			return err
+		}
+		older := New
+		if infos[1].ModTime().Before(infos[0].ModTime()) {
+			older = Held
+		}
+		if err := s.remove(older, id); err != nil {
+			return err
+		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Close lets go of the folder.
+func (s *Spool) Close() error { return s.lock.Close() }
+
+// More has an element when there may be messages in New that nobody looked at.
+func (s *Spool) More() <-chan struct{} { return s.more }
+
+func (s *Spool) wake() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// Put keeps a message: head, which must be JSON, and the content to its end. When it returns the message is durable and in New under the name it gives; after an
+// error nothing of it is kept. Names rise with time.
+func (s *Spool) Put(head any, content io.Reader) (id string, size int64, err error) {
+	line, err := headLine(head)
+	if err != nil {
+		return "", 0, err
+	}
+	id = newID()
+	size, err = s.write(New, id, line, content)
+	if err == nil {
+		s.wake()
+	}
+	return id, size, err
+}
+
+func headLine(head any) ([]byte, error) {
+	line, err := json.Marshal(head)
+	if err == nil && len(line) >= maxHead {
+		err = fmt.Errorf("%d bytes about a message", len(line))
+	}
+	return append(line, '\n'), err
+}
+
+func newID() string {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return fmt.Sprintf("%016x-%x", time.Now().UnixNano(), random)
+}
+
+var idForm = regexp.MustCompile(`^[0-9a-f]{16}-[0-9a-f]{16}$`)
+
+func (s *Spool) write(to Folder, id string, line []byte, content io.Reader) (size int64, err error) {
+	tmp := filepath.Join(s.dir, "tmp", id)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	_, err = w.Write(line)
+	if err == nil {
+		size, err = io.Copy(w, content)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = journal.Datasync(f)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, errors.Join(err, os.Remove(tmp))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := os.Rename(tmp, s.path(to, id)); err != nil {
+		return 0, errors.Join(err, os.Remove(tmp))
+	}
+	return size, journal.SyncDir(filepath.Join(s.dir, string(to)))
+}
+
+func (s *Spool) path(in Folder, id string) string { return filepath.Join(s.dir, string(in), id) }
+
+// List gives the names of the messages in a folder, the oldest first.
+func (s *Spool) List(in Folder) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files, err := os.ReadDir(filepath.Join(s.dir, string(in)))
+	var ids []string
+	for _, f := range files {
+		if idForm.MatchString(f.Name()) {
+			ids = append(ids, f.Name())
+		}
+	}
+	slices.Sort(ids)
+	return ids, err
+}
+
+// Message is a spooled message that is open.
+type Message struct {
+	io.Reader // the content
+	Size      int64
+	f         *os.File
+}
+
+// Close closes it.
+func (m *Message) Close() error { return m.f.Close() }
+
+// Get opens a message and reads its head into head, a pointer. The caller closes it.
+func (s *Spool) Get(in Folder, id string, head any) (*Message, error) {
+	if !idForm.MatchString(id) {
+		return nil, ErrNotHere
+	}
+	f, err := os.Open(s.path(in, id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNotHere
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := bufio.NewReaderSize(f, 64<<10)
+	line, err := readLine(r)
+	if err == nil && json.Unmarshal(line, head) != nil {
+		err = ErrDamaged
+	}
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", id, err), f.Close())
+	}
+	return &Message{Reader: r, Size: info.Size() - int64(len(line)), f: f}, nil
+}
+
+// readLine reads a line of at most maxHead bytes, its end included.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil && len(line) <= maxHead:
+			return line, nil
+		case len(line) > maxHead || err == io.EOF:
+			return nil, ErrDamaged
+		case err != bufio.ErrBufferFull && err != nil:
+			return nil, err
+		}
+	}
+}
+
+// Move puts a message into another folder with another head, which replaces the one it had.
+func (s *Spool) Move(ctx context.Context, from, to Folder, id string, head any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	line, err := headLine(head)
+	if err != nil {
+		return err
+	}
+	var old json.RawMessage
+	m, err := s.Get(from, id, &old)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if bytes.Equal(bytes.TrimSpace(old), bytes.TrimSpace(line)) && from == to {
+		return nil
+	}
+	if from == to {
+		_, err = s.write(to, id, line, m)
+		return err
+	}
+	if _, err := s.write(to, id, line, m); err != nil {
+		return err
+	}
+	if err := s.remove(from, id); err != nil {
+		return err
+	}
+	if to == New {
+		s.wake()
+	}
+	return nil
+}
+
+// Remove destroys a message.
+func (s *Spool) Remove(in Folder, id string) error {
+	if !idForm.MatchString(id) {
+		return ErrNotHere
+	}
+	return s.remove(in, id)
+}
+
+func (s *Spool) remove(in Folder, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := os.Remove(s.path(in, id))
+	if errors.Is(err, os.ErrNotExist) {
+		return ErrNotHere
+	}
+	return errors.Join(err, journal.SyncDir(filepath.Join(s.dir, string(in))))
+}
