@@ -11,7 +11,7 @@ type particle struct {
 	name string // of an element (with its prefix when it is declared elsewhere) or a group
 	of   string // class of an element, "" when it is declared elsewhere
 	card byte   // 0, ?, *, + or ~
-	nil  bool   // may be empty with xsi:nil
+	null bool   // may be empty with xsi:nil
 	kids []particle
 }
 
@@ -27,7 +27,7 @@ func content(s string) (particle, error) {
 
 type contentReader struct{ rest string }
 
-func (r *contentReader) space() { r.rest = strings.TrimLeft(r.rest, " ") }
+func (r *contentReader) blanks() { r.rest = strings.TrimLeft(r.rest, " ") }
 
 // list reads what is between parentheses, or all.
 func (r *contentReader) list() (particle, error) {
@@ -39,7 +39,7 @@ func (r *contentReader) list() (particle, error) {
 			return p, err
 		}
 		p.kids = append(p.kids, kid)
-		r.space()
+		r.blanks()
 		if r.rest == "" || r.rest[0] == ')' {
 			if separator == '|' {
 				p.kind = "choice"
@@ -55,7 +55,7 @@ func (r *contentReader) list() (particle, error) {
 }
 
 func (r *contentReader) item() (particle, error) {
-	r.space()
+	r.blanks()
 	if strings.HasPrefix(r.rest, "(") {
 		r.rest = r.rest[1:]
 		p, err := r.list()
@@ -90,12 +90,12 @@ func (r *contentReader) class(p *particle) {
 	if !strings.Contains(p.name, ":") {
 		p.of = className(p.name)
 	}
-	for r.space(); ; r.space() {
+	for r.blanks(); ; r.blanks() {
 		switch word := r.word(); word {
 		case "":
 			return
 		case "nil":
-			p.nil = true
+			p.null = true
 		default:
 			p.of = word
 		}

@@ -81,7 +81,12 @@ func startTag(doc string, at int) spot {
 type pool struct{ names, attrs, elements, classes, codes []string }
 
 func newPool(g *generator) *pool {
-	p := &pool{codes: []string{"", " ", "zzz", "1", "-1", "0", "true", "TRUE", "1.5", "1,5", "1e3", "INF", "2021-02-03", "20210203", "2021020304050607", "a b", "#id", "%zz", "http://[", "QUJD", "QUJ", "1.2.3", "1.02.3", "1..2", "3.1", "01234567-89ab-cdef-0123-456789abcdef", "é", "id1", "EVN", "ASSIGNED", "OBS", "UNK", "INSTANCE", "KIND", "HP WP", "text/plain", "B64", "urn:x", strings.Repeat("9", 40), strings.Repeat("x", 300)}}
+	p := &pool{codes: []string{
+		"", " ", "zzz", "1", "-1", "0", "true", "TRUE", "1.5", "1,5", "1e3", "INF", "2021-02-03", "20210203", "2021020304050607", "a b",
+		"#id", "%zz", "http://[", "QUJD", "QUJ", "1.2.3", "1.02.3", "1..2", "3.1", "01234567-89ab-cdef-0123-456789abcdef", "é", "id1",
+		"EVN", "ASSIGNED", "OBS", "UNK", "INSTANCE", "KIND", "HP WP", "text/plain", "B64", "urn:x", strings.Repeat("9", 40),
+		strings.Repeat("x", 300),
+	}}
 	for _, d := range g.w.m.defs {
 		switch d.kind {
 		case "class":

@@ -405,9 +405,10 @@ func (g *generator) pick(of []string) string { return of[g.r.IntN(len(of))] }
 
 var values = map[string][]string{
 	"bl": {"true", "false"}, "bn": {"true"}, "bin": {"QUJD"}, "st": {"a", " é ", "a  b"}, "cs": {"x", "1-2", "mg/L"}, "oid": {"1.2.3"},
-	"uid": {"1.2.250.1", "0", "a-b", "01234567-89ab-cdef-0123-456789abcdef"}, "url": {"http://a.b/c", "tel:+33", "#x"}, "int": {"0", "-3", "+12"}, "int_pos": {"1", "7"},
-	"ts": {"2021", "20210203", "202102030405+0100", "20210203040506.78-1200", "210"}, "real": {"1", "-1.50", "+.5", "1e-3", "INF"}, "probability": {"0", "0.5", "1"},
-	"xs:boolean": {"true", "0"}, "xs:string": {"", "a", " b "}, "xs:NMTOKEN": {"fr-FR"}, "xs:NMTOKENS": {"Bold", "Bold xItalics"}, "xs:IDREF": {"id1"}, "xs:IDREFS": {"id1 id2"},
+	"uid": {"1.2.250.1", "0", "a-b", "01234567-89ab-cdef-0123-456789abcdef"}, "url": {"http://a.b/c", "tel:+33", "#x"},
+	"int": {"0", "-3", "+12"}, "int_pos": {"1", "7"}, "ts": {"2021", "20210203", "202102030405+0100", "20210203040506.78-1200", "210"},
+	"real": {"1", "-1.50", "+.5", "1e-3", "INF"}, "probability": {"0", "0.5", "1"}, "xs:boolean": {"true", "0"}, "xs:string": {"", "a", " b "},
+	"xs:NMTOKEN": {"fr-FR"}, "xs:NMTOKENS": {"Bold", "Bold xItalics"}, "xs:IDREF": {"id1"}, "xs:IDREFS": {"id1 id2"},
 }
 
 // classes gives every class that a document can hold, in the order of the model.

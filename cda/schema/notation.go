@@ -198,8 +198,8 @@ func (d *definition) body(body string) {
 	}
 }
 
-// parts reads "parts adxp of ADXP by partType AddressPartType" and "delimiter =DEL, …": a class adxp.delimiter that restricts ADXP to that value for each, and
-// a group adxp, which is one of them.
+// parts reads "parts adxp of ADXP by partType AddressPartType" and "delimiter =DEL, …": a class adxp.delimiter that restricts ADXP to that value for
+// each, and a group adxp, which is one of them.
 func (m *notation) parts(d definition, head, body string) error {
 	words := strings.Fields(head)
 	if len(words) != 6 || words[1] != "of" || words[3] != "by" {

@@ -153,14 +153,15 @@ func TestBadInput(t *testing.T) {
 		return strings.Replace(doc, "</ClinicalDocument>", text+"</ClinicalDocument>", 1)
 	}
 	for name, bad := range map[string]string{
-		"deep":              inside(strings.Repeat("<component>", 10000) + strings.Repeat("</component>", 10000)),
-		"deep in a wild":    inside(`<title><x xmlns="urn:x">` + strings.Repeat("<x>", 10000) + strings.Repeat("</x>", 10000) + "</x></title>"),
-		"large value":       put(doc, spots(doc)[1], ` extension="`+strings.Repeat("9", 1<<20)+`"`),
-		"large list":        put(doc, spots(doc)[0], ` nullFlavor="`+strings.Repeat("NI ", 1<<16)+`"`),
-		"large name":        inside("<" + strings.Repeat("n", 1<<17) + "/>"),
-		"many of one":       inside(strings.Repeat("<realmCode/>", 100000)),
-		"invalid UTF-8":     strings.Replace(doc, "urn:hl7-org:v3", "urn:hl7-org:v3\xff", 1),
-		"entities":          `<!DOCTYPE a [<!ENTITY a "` + strings.Repeat("a", 1000) + `"><!ENTITY b "` + strings.Repeat("&a;", 1000) + `">]>` + inside("<title>&b;</title>"),
+		"deep":           inside(strings.Repeat("<component>", 10000) + strings.Repeat("</component>", 10000)),
+		"deep in a wild": inside(`<title><x xmlns="urn:x">` + strings.Repeat("<x>", 10000) + strings.Repeat("</x>", 10000) + "</x></title>"),
+		"large value":    put(doc, spots(doc)[1], ` extension="`+strings.Repeat("9", 1<<20)+`"`),
+		"large list":     put(doc, spots(doc)[0], ` nullFlavor="`+strings.Repeat("NI ", 1<<16)+`"`),
+		"large name":     inside("<" + strings.Repeat("n", 1<<17) + "/>"),
+		"many of one":    inside(strings.Repeat("<realmCode/>", 100000)),
+		"invalid UTF-8":  strings.Replace(doc, "urn:hl7-org:v3", "urn:hl7-org:v3\xff", 1),
+		"entities": `<!DOCTYPE a [<!ENTITY a "` + strings.Repeat("a", 1000) + `"><!ENTITY b "` + strings.Repeat("&a;", 1000) + `">]>` +
+			inside("<title>&b;</title>"),
 		"another root":      "<a/>",
 		"not well-formed":   doc + "<",
 		"nothing":           "",

@@ -36,7 +36,8 @@ func (m *notation) files() (map[string][]byte, error) {
 	return files, w.err
 }
 
-// reach finds what is reached from the elements and attributes that are declared for all, with the classes that derive from it: xsi:type may name them.
+// reach finds what is reached from the elements and attributes that are declared for all, with the classes that derive from it: xsi:type may name
+// them.
 func (w *writer) reach() {
 	for _, d := range w.m.defs {
 		if d.kind == "element" || d.kind == "attribute" {
@@ -197,7 +198,9 @@ func (w *writer) model(d *definition, s *space) {
 	w.particle(d, s, p)
 }
 
-var occurs = map[byte]string{'~': ` minOccurs="0" maxOccurs="0"`, '?': ` minOccurs="0"`, '*': ` minOccurs="0" maxOccurs="unbounded"`, '+': ` maxOccurs="unbounded"`}
+var occurs = map[byte]string{
+	'~': ` minOccurs="0" maxOccurs="0"`, '?': ` minOccurs="0"`, '*': ` minOccurs="0" maxOccurs="unbounded"`, '+': ` maxOccurs="unbounded"`,
+}
 
 func (w *writer) particle(d *definition, s *space, p particle) {
 	switch p.kind {
@@ -207,7 +210,7 @@ func (w *writer) particle(d *definition, s *space, p particle) {
 		w.f(`<xs:group ref="%s"%s/>`, w.name(d, s, "group", p.name), occurs[p.card])
 	case "element":
 		null := ""
-		if p.nil {
+		if p.null {
 			null = ` nillable="true"`
 		}
 		if p.of == "" {
