@@ -166,6 +166,7 @@ func TestFlaws(t *testing.T) {
 	}{
 		{"good", good, nil, []arr.Term{{arr.FieldPatientID, "279035121518989"}, {arr.FieldPatient, "279035121518989^^^&1.2.250.1.213.1.4.10&ISO"}}},
 		{"bsd", bsd, []string{"bsd-syslog"}, []arr.Term{{arr.FieldTransaction, "ITI-43"}, {arr.FieldApp, "app"}}},
+		{"nanoseconds", strings.Replace(good, "2026-11-23T12:00:00Z", "2026-11-23T12:00:00.123456789Z", 1), []string{"fine-time"}, []arr.Term{{arr.FieldTransaction, "ITI-43"}}},
 		{"noise", "\x00\xFF", []string{"syslog"}, nil},
 		{"empty", "", []string{"syslog"}, nil},
 		{"priority", "<999>1 - - - - - - x", []string{"syslog"}, nil},
@@ -195,7 +196,7 @@ func TestFlaws(t *testing.T) {
 			}
 		}
 	}
-	if s := r.Senders(); len(s) != 1 || s[0].Peer != "CN=pacs" || s[0].Way != arr.ByTLS || s[0].Records != 10 || s[0].Flawed != 4 || !s[0].Last.Equal(now) {
+	if s := r.Senders(); len(s) != 1 || s[0].Peer != "CN=pacs" || s[0].Way != arr.ByTLS || s[0].Records != 11 || s[0].Flawed != 5 || !s[0].Last.Equal(now) {
 		t.Errorf("senders %+v", s)
 	}
 }

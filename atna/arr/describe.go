@@ -18,6 +18,7 @@ import (
 const (
 	FlawSyslog  = "syslog"     // the header is of no known syslog
 	FlawBSD     = "bsd-syslog" // RFC 3164, which ITI-20 does not allow
+	FlawTime    = "fine-time"  // RFC 5424 but for a time of nanoseconds
 	FlawCharset = "charset"    // the body is not UTF-8
 	FlawXML     = "xml"        // the body is no audit message of PS3.15 A.5, or one that breaks off
 	FlawText    = "text"       // the body is no XML at all: a message of another trade
@@ -43,11 +44,14 @@ func (rec *Received) Understand(p *atna.Parser, into *atna.AuditMessage) Underst
 	h, err := syslog.Parse(rec.Raw)
 	if err != nil {
 		u.Fault = err.Error()
-		if h, err = syslog.ParseBSD(rec.Raw, rec.At); err != nil {
-			u.Flaws = []string{FlawSyslog}
+		if h, err = syslog.ParseFine(rec.Raw); err == nil {
+			u.Flaws = append(u.Flaws, FlawTime)
+		} else if h, err = syslog.ParseBSD(rec.Raw, rec.At); err == nil {
+			u.Flaws = append(u.Flaws, FlawBSD)
+		} else {
+			u.Flaws = append(u.Flaws, FlawSyslog)
 			return u
 		}
-		u.Flaws = append(u.Flaws, FlawBSD)
 	}
 	u.Header = *h
 	body := bytes.TrimSpace(h.Body)

@@ -38,6 +38,6 @@ func AuditMessage(rng *rand.Rand, n int) (at time.Time, raw []byte) {
 			RepositoryUniqueID: "1.2.250.1.999.1.1.9", HomeCommunityID: "urn:oid:1.2.250.1.999.1",
 		})
 	}
-	raw = fmt.Appendf(nil, "<85>1 %s node-%d.example passerelle %d IHE+RFC-3881 - \ufeff", at.Format(time.RFC3339Nano), node, rng.IntN(65536))
+	raw = fmt.Appendf(nil, "<85>1 %s node-%d.example passerelle %d IHE+RFC-3881 - \ufeff", at.Format("2006-01-02T15:04:05.000000Z"), node, rng.IntN(65536))
 	return at, atna.AppendXML(raw, r.Event(atna.ITI43, atna.Responder, f))
 }

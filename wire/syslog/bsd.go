@@ -14,6 +14,7 @@ type Quirk string
 const (
 	QuirkBSD   Quirk = "bsd-syslog"   // a message of RFC 3164
 	QuirkLines Quirk = "line-framing" // messages end in a line feed instead of being counted (RFC 6587, 3.4.2)
+	QuirkFine  Quirk = "fine-time"    // RFC 5424 but for a time with more than six digits of a second
 )
 
 // ParseBSD reads a message of RFC 3164: <PRI>Mmm dd hh:mm:ss HOST TAG[PID]: text. The stamp has neither year nor zone: it is taken to be of the

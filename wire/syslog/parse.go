@@ -24,9 +24,20 @@ func Parse(b []byte) (*Message, error) {
 	return &m, nil
 }
 
+// ParseFine reads a message as Parse does, but for a time of nanoseconds, which is cut to microseconds (QuirkFine).
+func ParseFine(b []byte) (*Message, error) {
+	p := scanner{b: b, fine: true}
+	var m Message
+	if err := p.message(&m); err != nil {
+		return nil, fmt.Errorf("%w: %w at byte %d", ErrMessage, err, p.at)
+	}
+	return &m, nil
+}
+
 type scanner struct {
-	b  []byte
-	at int
+	b    []byte
+	at   int
+	fine bool // take nanoseconds
 }
 
 func (s *scanner) byte(c byte) error {
@@ -44,13 +55,18 @@ func (s *scanner) message(m *Message) (err error) {
 	if err = s.byte('1'); err != nil {
 		return errors.New("version is not 1")
 	}
-	stamp, err := s.field("timestamp", 32)
+	stamp, err := s.field("timestamp", 35)
 	if err != nil {
 		return err
 	}
-	if m.Time, err = timestamp(stamp); err != nil {
+	digits := 6
+	if s.fine {
+		digits = 9
+	}
+	if m.Time, err = timestamp(stamp, digits); err != nil {
 		return err
 	}
+	m.Time = m.Time.Truncate(time.Microsecond)
 	for _, f := range []struct {
 		to    *string
 		name  string
@@ -114,8 +130,8 @@ func (s *scanner) field(name string, limit int) (string, error) {
 	return string(s.b[start:s.at]), nil
 }
 
-// timestamp is RFC 3339 with upper-case T and Z, at most six digits of a second's fraction, no leap second.
-func timestamp(s string) (time.Time, error) {
+// timestamp is RFC 3339 with upper-case T and Z, at most so many digits of a second's fraction, no leap second.
+func timestamp(s string, digits int) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -128,7 +144,7 @@ func timestamp(s string) (time.Time, error) {
 		for end < len(s) && s[end] >= '0' && s[end] <= '9' {
 			end++
 		}
-		if end-i > 7 {
+		if end-i > digits+1 {
 			return time.Time{}, bad
 		}
 	}

@@ -39,6 +39,20 @@ func TestParseBSD(t *testing.T) {
 	}
 }
 
+func TestParseFine(t *testing.T) {
+	in := []byte("<85>1 2027-01-15T08:00:00.011538746Z host app - - - x")
+	if _, err := syslog.Parse(in); !errors.Is(err, syslog.ErrMessage) {
+		t.Error(err)
+	}
+	m, err := syslog.ParseFine(in)
+	if err != nil || !m.Time.Equal(time.Date(2027, 1, 15, 8, 0, 0, 11538000, time.UTC)) || m.Hostname != "host" || string(m.Body) != "x" {
+		t.Errorf("%+v %v", m, err)
+	}
+	if _, err := syslog.ParseFine([]byte("<85>1 2027-01-15T08:00:00.0115387461Z host app - - - x")); !errors.Is(err, syslog.ErrMessage) {
+		t.Error("ten digits")
+	}
+}
+
 func TestLineFraming(t *testing.T) {
 	r := syslog.NewFrameReader(strings.NewReader("<1>one\n\n5 <2>25<3>three\n<4>four"), 20)
 	r.Lines = true
