@@ -1,6 +1,6 @@
 // Package schema holds the XML schema of a clinical document (CDA R2) with what French documents add to it: the extensions of HL7 (sdtc),
-// IHE laboratory, IHE pharmacy and DICOM PS3.20. The model is data, in a notation of our own (model/*.txt, described in model/README.md); XSD text is made
-// of it in memory.
+// IHE laboratory, IHE pharmacy and DICOM PS3.20. The model is data, in a notation of our own (model/*.txt, described in model/README.md);
+// XSD text is made of it in memory.
 package schema
 
 import (

@@ -82,6 +82,37 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestPath: a finding says which element it is about, an attribute's the one that bears it.
+func TestPath(t *testing.T) {
+	const schema = `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="a"><xs:complexType><xs:sequence>` +
+		`<xs:element ref="a" minOccurs="0" maxOccurs="unbounded"/></xs:sequence><xs:attribute name="n" type="xs:int"/></xs:complexType></xs:element></xs:schema>`
+	s, err := xsd.CompileFiles(map[string][]byte{"a.xsd": []byte(schema)}, "a.xsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep := func(n int) string { return strings.Repeat("<a>", n) + "<b/>" + strings.Repeat("</a>", n) }
+	for doc, want := range map[string]string{
+		"<b/>":                                   "[]",
+		"<a n='x'/>":                             "[]",
+		"<a><!-- --><a/>\n<a><a n='x'/></a></a>": "[1 0]",
+		"<a><a/><b/></a>":                        "[1]",
+		"<a>":                                    "nil",
+		deep(3):                                  "[0 0 0]",
+	} {
+		f, err := s.Validate([]byte(doc))
+		if err != nil || len(f) == 0 {
+			t.Fatal(doc, f, err)
+		}
+		got := fmt.Sprint(f[0].Path)
+		if f[0].Path == nil {
+			got = "nil"
+		}
+		if got != want {
+			t.Errorf("%s: %s, not %s", doc, got, want)
+		}
+	}
+}
+
 // mutate changes one thing of a document.
 func mutate(r *rand.Rand, doc string) string {
 	cut := func(marks string) (int, int) { // a random tag or value
