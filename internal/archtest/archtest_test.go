@@ -29,7 +29,7 @@ var (
 	words  = []string{"hl7", "auth"}
 	wire   = []string{"wire/*", "wire/*/*"}
 	nouns  = []string{"xds", "pix", "atna", "cda"}
-	codecs = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "pix/pixv2", "pix/pixv3", "smime", "cda/validate", "cda/validate/*", "cda/extract", "cda/render"}
+	codecs = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "pix/pixv2", "pix/pixv3", "smime", "cda/validate", "cda/validate/*", "cda/schematron", "cda/extract", "cda/render"}
 	actors = []string{"xds/registry", "xds/repository", "xds/federation", "pix/manager", "atna/arr", "smime/intake", "smime/post", "dmp", "notify"}
 	stores = []string{"store/*"}
 	doors  = []string{"portal", "portal/*", "fhir", "auth/login"}
@@ -63,6 +63,7 @@ var exceptions = map[string]string{
 	"cmd/passerelle -> cda":            "validate chooses findings by their severity",
 	"cmd/passerelle -> cda/validate":   "validate judges documents without a gateway",
 	"cmd/passerelle -> cda/validate/*": "validate writes its reports",
+	"cmd/passerelle -> cda/schematron": "validate judges by rule sets of the operator's; the program is the worker that runs them",
 
 	"cmd/bench -> internal/sample":  "the load generator sends invented submissions",
 	"cmd/bench -> internal/testpki": "the load generator and the yardsticks speak TLS",
