@@ -1,10 +1,12 @@
 package schematron
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -20,10 +22,16 @@ const (
 )
 
 // base is where a rule set's folder seems to be for its stylesheets: they never learn where it is on the disk, and every address that does not begin
-// so is of something they may not read.
-const base = "file:///rules/"
+// so is of something they may not read. No document can know it, so that none makes the engine load what it names (xsi:schemaLocation).
+var base = "file:///" + rand.Text() + "/"
 
-var errOutside = errors.New("lies outside the rule set's folder")
+// outsideError is the answer about whatever is not in the folder: as if it did not exist, which the engine takes quietly from a schema location.
+type outsideError struct{}
+
+func (outsideError) Error() string        { return "lies outside the rule set's folder" }
+func (outsideError) Is(target error) bool { return target == fs.ErrNotExist }
+
+var errOutside error = outsideError{}
 
 // folder is the only thing that a rule set can read. It remembers what was read, to tell when that changed.
 type folder struct {
@@ -130,11 +138,10 @@ func (f *folder) changed() bool {
 func within(uri string) (string, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
-		return "", fmt.Errorf("the address %w", errOutside)
+		return "", errOutside
 	}
-	u.Fragment = ""
-	name, ok := strings.CutPrefix(path.Clean(u.Path), "/rules/")
-	if !ok || u.Host != "" || u.RawQuery != "" || u.Scheme != "" && u.Scheme != "file" {
+	name, ok := strings.CutPrefix("file://"+path.Clean(u.Path), base)
+	if !ok || u.Scheme != "file" || u.Host != "" || u.RawQuery != "" {
 		return "", fmt.Errorf("%s %w", path.Base(u.Path), errOutside)
 	}
 	return name, nil
