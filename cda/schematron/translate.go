@@ -17,8 +17,8 @@ const (
 // pathFunction gives the location of a node: names with their namespaces and positions, so that it holds whatever the prefixes.
 const pathFunction = `<xsl:function name="_p:path" as="xs:string"><xsl:param name="n" as="node()?"/><xsl:sequence select="if (empty($n)) then '' else
  if ($n/self::attribute()) then concat(_p:path($n/..), '/@*:', local-name($n), '[namespace-uri()=''', namespace-uri($n), ''']') else
- if ($n/self::element()) then string-join(for $e in $n/ancestor-or-self::* return concat('/*:', local-name($e), '[namespace-uri()=''', namespace-uri($e), '''][',
- 1 + count($e/preceding-sibling::*[node-name(.) = node-name($e)]), ']'), '') else if ($n/..) then concat(_p:path($n/..), '/node()') else '/'"/></xsl:function>
+ if ($n/self::element()) then string-join(for $e in $n/ancestor-or-self::*, $q in node-name($e) return concat('/*:', local-name($e), '[namespace-uri()=''', namespace-uri($e), '''][',
+ 1 + count($e/preceding-sibling::*[node-name(.) eq $q]), ']'), '') else if ($n/..) then concat(_p:path($n/..), '/node()') else '/'"/></xsl:function>
 `
 
 // bindings are the query languages that are understood. XSLT 1 expressions are judged by XPath 2.
