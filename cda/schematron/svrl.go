@@ -192,6 +192,7 @@ func (r *results) shown(text string, hidden bool) string {
 // A step of a location: *, a name with or without prefix, *:name or Q{uri}name, its predicates; an attribute; or another kind of node.
 var (
 	locationStep = regexp.MustCompile(`^/(@?)(?:Q\{([^}]*)\}|\*:|[\pL_][\pL\pN._-]*:)?(\*|[\pL_][\pL\pN._-]*)((?:\[[^\]]*\])*)`)
+	inner        = regexp.MustCompile(`^/(?:text|comment|node|processing-instruction)\([^()]*\)(?:\[\d+\])?$`)
 	localName    = regexp.MustCompile(`local-name\(\)\s*=\s*['"]([^'"]*)['"]`)
 	namespace    = regexp.MustCompile(`namespace-uri\(\)\s*=\s*['"]([^'"]*)['"]`)
 	position     = regexp.MustCompile(`\[\s*(?:position\(\)\s*=\s*)?(\d{1,7})\s*\]`)
@@ -202,9 +203,12 @@ var (
 func resolve(location string, document *xmltree.Tree) (path string, line int) {
 	at, attribute := xmltree.Node{}, ""
 	for location != "" && location != "/" {
+		if inner.MatchString(location) && attribute == "" {
+			break // a text or a comment counts as the element around it
+		}
 		m := locationStep.FindStringSubmatch(location)
 		if m == nil || attribute != "" {
-			return pathOf(at, "", location)
+			return "", 0
 		}
 		location = location[len(m[0]):]
 		local, space, spaced := m[3], m[2], strings.HasPrefix(m[0], "/Q{")
@@ -228,7 +232,7 @@ func resolve(location string, document *xmltree.Tree) (path string, line int) {
 		}
 		at = next
 	}
-	return pathOf(at, attribute, "")
+	return pathOf(at, attribute)
 }
 
 // step is the child of a name at a position, the root element when there is no parent.
@@ -252,12 +256,9 @@ func step(at xmltree.Node, document *xmltree.Tree, local, space string, spaced b
 	return xmltree.Node{}
 }
 
-// pathOf is the path of a node; rest is what remains of a location that ends in a text or a comment, which count as the element around them.
-func pathOf(at xmltree.Node, attribute, rest string) (string, int) {
+// pathOf is the path and the line of an element, or of an attribute that it has.
+func pathOf(at xmltree.Node, attribute string) (string, int) {
 	if at.IsZero() {
-		return "", 0
-	}
-	if rest != "" && !strings.HasPrefix(rest, "/node()") && !strings.HasPrefix(rest, "/text()") && !strings.HasPrefix(rest, "/comment()") {
 		return "", 0
 	}
 	if attribute == "" {
