@@ -125,12 +125,7 @@ func (c *ValidationConfig) try() error {
 	defer pool.Close()
 	for i := range c.Schematrons {
 		set, setErr := c.Schematrons[i].set()
-		err = errors.Join(err, setErr)
-		for _, f := range pool.Judge(context.Background(), set, []byte("<ClinicalDocument/>")) {
-			if f.Rule == "SCHEMATRON-RULES" {
-				err = errors.Join(err, fmt.Errorf("%s: %s", c.Schematrons[i].File, f.Text))
-			}
-		}
+		err = errors.Join(err, setErr, pool.Try(context.Background(), set))
 	}
 	return err
 }

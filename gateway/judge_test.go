@@ -33,7 +33,7 @@ func TestDepositsJudged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out, err := p.check(); err == nil || !strings.HasSuffix(out, "broken.sch: the rule set cannot be used: broken.sch is neither a Schematron schema nor a stylesheet\n") {
+	if out, err := p.check(); err == nil || !strings.HasSuffix(out, "rule set broken: the rule set cannot be used: broken.sch is neither a Schematron schema nor a stylesheet\n") {
 		t.Errorf("check says %v %s", err, out)
 	}
 	p.start()

@@ -175,9 +175,6 @@ var errorCode = regexp.MustCompile(`\b(XP|XQ|XT|FO|SE)[A-Z]{2}[0-9]{4}\b`)
 
 // codeOf is the code of an error that a stylesheet ended with. Its text may quote the document.
 func codeOf(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "the deadline passed"
-	}
 	if code := errorCode.FindString(err.Error()); code != "" {
 		return "error " + code
 	}

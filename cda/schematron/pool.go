@@ -80,11 +80,24 @@ func (p *Pool) Judge(ctx context.Context, set Set, doc []byte) []cda.Finding {
 	found, what := w.ask(ctx, set, doc)
 	if what != "" {
 		w.end()
-		w.failed()
+		if what == "CRASH" {
+			w.failed()
+		}
 		return []cda.Finding{set.trouble(what)}
 	}
 	w.failures = 0
 	return found
+}
+
+// Try compiles a set and tells why it cannot be used.
+func (p *Pool) Try(ctx context.Context, set Set) error {
+	for _, f := range p.Judge(ctx, set, []byte("<nothing/>")) {
+		switch f.Rule {
+		case "SCHEMATRON-RULES", "SCHEMATRON-WORKER", "SCHEMATRON-MEMORY", "SCHEMATRON-TIME", "SCHEMATRON-CRASH":
+			return fmt.Errorf("rule set %s: %s", set.Name, f.Text)
+		}
+	}
+	return nil
 }
 
 // process is a worker's place: the process there is, or when the next may be started.

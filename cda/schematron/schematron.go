@@ -39,7 +39,14 @@ func SetOf(file, folder string) (Set, error) {
 	if folder == "" {
 		folder = filepath.Dir(file)
 	}
-	within, err := filepath.Rel(folder, file)
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return Set{}, err
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return Set{}, err
+	}
+	within, err := filepath.Rel(folder, absolute)
 	if err != nil || !filepath.IsLocal(within) {
 		return Set{}, fmt.Errorf("%s %w", file, errOutside)
 	}

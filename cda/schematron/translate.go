@@ -121,7 +121,11 @@ func (t *translator) fail(err error) {
 func (t *translator) print(format string, args ...any) { fmt.Fprintf(&t.out, format, args...) }
 
 func (t *translator) stylesheet() {
-	t.print(`<xsl:stylesheet version="2.0" xmlns:xsl="%s" xmlns:svrl="%s" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:%s="%s"`, xslNS, svrlNS, oursPrefix, ours)
+	version := "2.0"
+	if strings.HasSuffix(t.schema.attrs["queryBinding"], "3") {
+		version = "3.0"
+	}
+	t.print(`<xsl:stylesheet version="%s" xmlns:xsl="%s" xmlns:svrl="%s" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:%s="%s"`, version, xslNS, svrlNS, oursPrefix, ours)
 	prefixes := make([]string, 0, len(t.namespaces))
 	for p, uri := range t.namespaces {
 		switch p {
@@ -394,11 +398,7 @@ func (t *translator) message(n *node) {
 			if path == "" {
 				path = "."
 			}
-			if strings.HasSuffix(path, "name()") || strings.HasSuffix(path, "name(.)") { // an old habit: an expression that is the name already
-				t.print("<xsl:value-of select=\"%s\"/>", escape(path))
-			} else {
-				t.print("<xsl:value-of select=\"name(%s)\"/>", escape(path))
-			}
+			t.print("<xsl:value-of select=\"name(%s)\"/>", escape(path))
 		case k.Space == xslNS:
 			t.print("%s", k.raw)
 		default: // emph, dir, span

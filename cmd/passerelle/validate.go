@@ -65,7 +65,7 @@ func (c *validateCmd) run(ctx context.Context) error {
 		}
 		o.Schemas = []validate.Schema{s}
 	}
-	checks, done, err := c.checks()
+	checks, done, err := c.checks(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *validateCmd) run(ctx context.Context) error {
 }
 
 // checks are the rule sets of the command line, and what ends their workers.
-func (c *validateCmd) checks() (checks []validate.Check, done func(), err error) {
+func (c *validateCmd) checks(ctx context.Context) (checks []validate.Check, done func(), err error) {
 	if len(c.Schematron) == 0 {
 		return nil, func() {}, nil
 	}
@@ -104,11 +104,12 @@ func (c *validateCmd) checks() (checks []validate.Check, done func(), err error)
 	pool := schematron.NewPool(min(runtime.GOMAXPROCS(0), 2), command...)
 	for _, file := range c.Schematron {
 		set, err := schematron.SetOf(file, c.SchematronFolder)
-		if err != nil {
-			return nil, nil, err
+		if err == nil {
+			set.Phase, set.Timeout, set.Memory, set.Values = c.SchematronPhase, c.SchematronTime, c.SchematronMemory<<20, c.Values
+			err = pool.Try(ctx, set)
 		}
-		set.Phase, set.Timeout, set.Memory, set.Values = c.SchematronPhase, c.SchematronTime, c.SchematronMemory<<20, c.Values
-		if err := set.Check(); err != nil {
+		if err != nil {
+			pool.Close()
 			return nil, nil, err
 		}
 		checks = append(checks, pool.Check(set))
