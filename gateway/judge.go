@@ -164,7 +164,8 @@ func (g *Gateway) newJudge() (*judge, error) {
 	if !c.Rules && len(c.Schemas)+len(c.Schematrons) == 0 {
 		return nil, nil
 	}
-	j := &judge{rules: c.Rules, least: leastSeverities[c.Severity], workers: c.Workers, queue: make(chan deposit, c.Queue), blobs: g.blobs, metrics: g.metrics, log: g.log}
+	j := &judge{rules: c.Rules, least: leastSeverities[c.Severity], workers: c.Workers, queue: make(chan deposit, c.Queue),
+		blobs: g.blobs, metrics: g.metrics, log: g.log}
 	var err error
 	if j.options.Schemas, err = c.schemas(); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ const (
 	schNS  = "http://purl.oclc.org/dsdl/schematron"
 	xslNS  = "http://www.w3.org/1999/XSL/Transform"
 	svrlNS = "http://purl.oclc.org/dsdl/svrl"
+	xsNS   = "http://www.w3.org/2001/XMLSchema"
 
 	maxIncludes = 32      // one within the other
 	maxElements = 1 << 19 // of a schema, what is included and instantiated counted again
@@ -98,7 +99,8 @@ func (r *reader) file(name, id string, chain []string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := parser{reader: r, src: b, x: xmlpull.NewReader(b, xmlpull.Options{BOM: true}), name: name, chain: append(chain[:len(chain):len(chain)], name+"#"+id)}
+	p := parser{reader: r, src: b, x: xmlpull.NewReader(b, xmlpull.Options{BOM: true}), name: name}
+	p.chain = append(chain[:len(chain):len(chain)], name+"#"+id)
 	if _, err := p.x.Next(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -200,8 +202,8 @@ func (p *parser) foreign(n *node, from int) (err error) {
 	return nil
 }
 
-// include puts what the children of an element include into their place: an include is replaced by the element it leads to, an extends with an address
-// by what is in that element.
+// include puts what the children of an element include into their place: an include is replaced by the element it leads to, an extends with an
+// address by what is in that element.
 func (p *parser) include(n *node) error {
 	out := n.kids[:0:0]
 	for _, k := range n.kids {

@@ -17,7 +17,8 @@ const (
 // pathFunction gives the location of a node: names with their namespaces and positions, so that it holds whatever the prefixes.
 const pathFunction = `<xsl:function name="_p:path" as="xs:string"><xsl:param name="n" as="node()?"/><xsl:sequence select="if (empty($n)) then '' else
  if ($n/self::attribute()) then concat(_p:path($n/..), '/@*:', local-name($n), '[namespace-uri()=''', namespace-uri($n), ''']') else
- if ($n/self::element()) then string-join(for $e in $n/ancestor-or-self::*, $q in node-name($e) return concat('/*:', local-name($e), '[namespace-uri()=''', namespace-uri($e), '''][',
+ if ($n/self::element()) then
+ string-join(for $e in $n/ancestor-or-self::*, $q in node-name($e) return concat('/*:', local-name($e), '[namespace-uri()=''', namespace-uri($e), '''][',
  1 + count($e/preceding-sibling::*[node-name(.) eq $q]), ']'), '') else if ($n/..) then concat(_p:path($n/..), '/node()') else '/'"/></xsl:function>
 `
 
@@ -125,12 +126,12 @@ func (t *translator) stylesheet() {
 	if strings.HasSuffix(t.schema.attrs["queryBinding"], "3") {
 		version = "3.0"
 	}
-	t.print(`<xsl:stylesheet version="%s" xmlns:xsl="%s" xmlns:svrl="%s" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:%s="%s"`, version, xslNS, svrlNS, oursPrefix, ours)
+	t.print(`<xsl:stylesheet version="%s" xmlns:xsl="%s" xmlns:svrl="%s" xmlns:xs="%s" xmlns:%s="%s"`, version, xslNS, svrlNS, xsNS, oursPrefix, ours)
 	prefixes := make([]string, 0, len(t.namespaces))
 	for p, uri := range t.namespaces {
 		switch p {
 		case "xsl", "svrl", "xs":
-			if map[string]string{"xsl": xslNS, "svrl": svrlNS, "xs": "http://www.w3.org/2001/XMLSchema"}[p] != uri {
+			if map[string]string{"xsl": xslNS, "svrl": svrlNS, "xs": xsNS}[p] != uri {
 				t.fail(t.schema.errorf("the prefix %s is kept for %s", p, uri))
 			}
 		default:

@@ -28,8 +28,8 @@ type question struct{ Set Set }
 // answer is what it says.
 type answer struct{ Findings []cda.Finding }
 
-// Serve is a worker: it answers questions on in until it ends. Before the first it gives up what it does not need: to write files, to leave its memory
-// on a disk when it breaks down, and memory without bounds.
+// Serve is a worker: it answers questions on in until it ends. Before the first it gives up what it does not need: to write files, and to leave its
+// memory on a disk when it breaks down.
 func Serve(in io.Reader, out io.Writer) error {
 	for resource, limit := range map[int]uint64{syscall.RLIMIT_CORE: 0, syscall.RLIMIT_FSIZE: 0} {
 		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
