@@ -1,6 +1,7 @@
 package schematron
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -108,8 +109,12 @@ func (r *reader) file(name, id string, chain []string) (*node, error) {
 	if err == nil {
 		_, err = p.x.Next()
 	}
+	var syntax *xmlpull.SyntaxError
+	if errors.As(err, &syntax) {
+		return nil, fmt.Errorf("%s: %w", name, syntax)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	if id == "" {
 		return n, nil
@@ -180,26 +185,34 @@ func (p *parser) element(late bool) (*node, error) {
 	}
 }
 
-// foreign passes over an element of another language and keeps it as it is; the stylesheet will declare the prefixes it uses.
-func (p *parser) foreign(n *node, from int) (err error) {
-	p.x.InScope(func(prefix, uri string) {
-		if was, ok := p.namespaces[prefix]; prefix != "" && prefix != "xml" && err == nil {
-			if ok && was != uri && n.Space == xslNS {
-				err = n.errorf("the prefix %s means %s here and %s elsewhere", prefix, uri, was)
-			}
-			if !ok && n.Space == xslNS {
-				p.namespaces[prefix] = uri
-			}
+// foreign passes over an element of another language and keeps it as it is.
+func (p *parser) foreign(n *node, from int) error {
+	if n.Space == xslNS {
+		if err := p.declare(n); err != nil {
+			return err
 		}
-	})
-	if err != nil {
-		return err
 	}
 	if err := p.x.Skip(); err != nil {
 		return err
 	}
 	n.raw = string(p.src[from:p.x.EndOffset()])
 	return nil
+}
+
+// declare notes the prefixes that an element of XSLT may use: the stylesheet will declare them once for all.
+func (p *parser) declare(n *node) (err error) {
+	seen := map[string]bool{"": true, "xml": true}
+	p.x.InScope(func(prefix, uri string) {
+		if seen[prefix] {
+			return
+		}
+		seen[prefix] = true
+		if was, ok := p.namespaces[prefix]; ok && was != uri {
+			err = n.errorf("the prefix %s means %s here and %s elsewhere", prefix, uri, was)
+		}
+		p.namespaces[prefix] = uri
+	})
+	return err
 }
 
 // include puts what the children of an element include into their place: an include is replaced by the element it leads to, an extends with an
@@ -222,7 +235,7 @@ func (p *parser) include(n *node) error {
 		}
 		found, err := p.file(target, id, p.chain)
 		if err != nil {
-			return err
+			return k.errorf("%v", err)
 		}
 		if k.is("include") {
 			out = append(out, found)

@@ -62,12 +62,12 @@ func TestMistakes(t *testing.T) {
 		{"<schema", "main.sch: line 1 column 8: unexpected end of input"},
 		{"<schema xmlns='http://www.ascc.net/xml/schematron'/>", "main.sch is neither a Schematron schema nor a stylesheet"},
 		{strings.Replace(schema(""), "xslt2", "stx", 1), "main.sch line 1: the query language stx is not understood"},
-		{schema("<include href='../up.sch'/>"), "main.sch: ../up.sch lies outside the rule set's folder"},
-		{schema("<include href='http://127.0.0.1/x.sch'/>"), "main.sch: main.sch line 2: http://127.0.0.1/x.sch lies outside the rule set's folder"},
-		{schema("<include href='/etc/passwd'/>"), "main.sch: main.sch line 2: /etc/passwd lies outside the rule set's folder"},
-		{schema("<include href='main.sch'/>"), "main.sch: main.sch includes itself"},
-		{schema("<include href='none.sch'/>"), "main.sch: none.sch is not there"},
-		{schema("<pattern id='p'><rule context='*'><extends href='main.sch#p'/></rule></pattern>"), "main.sch: main.sch includes itself"},
+		{schema("<include href='../up.sch'/>"), "main.sch line 2: ../up.sch lies outside the rule set's folder"},
+		{schema("<include href='http://127.0.0.1/x.sch'/>"), "main.sch line 2: http://127.0.0.1/x.sch lies outside the rule set's folder"},
+		{schema("<include href='/etc/passwd'/>"), "main.sch line 2: /etc/passwd lies outside the rule set's folder"},
+		{schema("<include href='main.sch'/>"), "main.sch line 2: main.sch includes itself"},
+		{schema("<include href='none.sch'/>"), "main.sch line 2: none.sch is not there"},
+		{schema("<pattern id='p'><rule context='*'><extends href='main.sch#p'/></rule></pattern>"), "main.sch line 2: main.sch line 2: main.sch includes itself"},
 		{schema("<pattern><rule context='*'><extends rule='r'/></rule></pattern>"), "main.sch line 2: there is no abstract rule r"},
 		{schema("<pattern><rule abstract='true' id='r'><extends rule='r'/></rule><rule context='*'><extends rule='r'/></rule></pattern>"), "main.sch line 2: rules extend each other in a circle, or more than 32 deep"},
 		{schema("<pattern is-a='q'/>"), "main.sch line 2: there is no abstract pattern q"},
@@ -120,7 +120,7 @@ func TestChange(t *testing.T) {
 	if err := os.Remove(filepath.Join(set.Folder, "part.sch")); err != nil {
 		t.Fatal(err)
 	}
-	judged("SCHEMATRON-RULES warning 0 : the rule set cannot be used: main.sch: part.sch is not there")
+	judged("SCHEMATRON-RULES warning 0 : the rule set cannot be used: main.sch line 1: part.sch is not there")
 }
 
 // TestManySets: a worker keeps some sets compiled and judges by any number.
