@@ -102,7 +102,7 @@ c.yaml:5: documents.validation.queue: a number above zero is due
 c.yaml:7: documents.validation.schemas[0].file: the file none.xsd cannot be read
 c.yaml:9: documents.validation.schematrons[0].file: the file none.sch cannot be read
 c.yaml:10: documents.validation.schematrons[1]: there.sch lies outside the rule set's folder
-c.yaml:11: documents.validation.schematrons[2]: the name "a b" of a rule set is not made of letters, digits, -, _ and .
+c.yaml:11: documents.validation.schematrons[2]: the name "a b" of a rule set is not made of letters, digits, ".", "-" and "_"
 c.yaml:12: documents.validation.schematrons[3]: less than 64 MiB of memory is too little
 c.yaml:13: documents.validation.schematrons[4]: the timeout is below zero
 c.yaml:13: documents.validation.schematrons[4].name: "same" is the name of another rule set`

@@ -59,7 +59,7 @@ func SetOf(file, folder string) (Set, error) {
 func (s Set) Check() error {
 	switch {
 	case !identifier.MatchString(s.Name):
-		return fmt.Errorf("the name %q of a rule set is not made of letters, digits, -, _ and .", s.Name)
+		return fmt.Errorf("the name %q of a rule set is not made of letters, digits, \".\", \"-\" and \"_\"", s.Name)
 	case s.Folder == "":
 		return errors.New("a folder is due")
 	case !filepath.IsLocal(filepath.FromSlash(s.File)):

@@ -137,7 +137,7 @@ func TestSetOf(t *testing.T) {
 		{"/rules/a/main.sch", "", "main /rules/a main.sch"},
 		{"/rules/a/main.sch", "/rules", "main /rules a/main.sch"},
 		{"/rules/a/main.sch", "/rules/b", "/rules/a/main.sch lies outside the rule set's folder"},
-		{"/rules/.sch", "", `the name "" of a rule set is not made of letters, digits, -, _ and .`},
+		{"/rules/.sch", "", `the name "" of a rule set is not made of letters, digits, ".", "-" and "_"`},
 	} {
 		s, err := schematron.SetOf(c.file, c.folder)
 		got := s.Name + " " + s.Folder + " " + s.File

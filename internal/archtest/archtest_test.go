@@ -26,9 +26,10 @@ type ring struct {
 }
 
 var (
-	words  = []string{"hl7", "auth"}
-	wire   = []string{"wire/*", "wire/*/*"}
-	nouns  = []string{"xds", "pix", "atna", "cda"}
+	words = []string{"hl7", "auth"}
+	wire  = []string{"wire/*", "wire/*/*"}
+	nouns = []string{"xds", "pix", "atna", "cda"}
+	// cda/schematron turns what an operator's rule sets say of a document into findings, as cda/validate does with our own rules.
 	codecs = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "pix/pixv2", "pix/pixv3", "smime", "cda/validate", "cda/validate/*", "cda/schematron", "cda/extract", "cda/render"}
 	actors = []string{"xds/registry", "xds/repository", "xds/federation", "pix/manager", "atna/arr", "smime/intake", "smime/post", "dmp", "notify"}
 	stores = []string{"store/*"}
