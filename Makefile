@@ -46,7 +46,7 @@ fuzz: deps-system
 peers: deps-system $(CXF_JAR)
 	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r conformance/peers/requirements.txt
-	$(GO) test ./cda/schematron -run '^TestSaxon$$' -v -count=1
+	PASSERELLE_SAXON=all $(GO) test ./cda/schematron -run '^TestSaxon$$' -v -count=1
 	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python PASSERELLE_PEERS_CXF="$(CXF_JAR)" $(GO) test ./gateway -run '^TestPeer' -v -count=1
 
 # What it needs is fetched the first time only.

@@ -9,7 +9,7 @@ import (
 
 // BenchmarkCompile compiles 440 rules.
 func BenchmarkCompile(b *testing.B) {
-	set := generate(b, b.TempDir())
+	set := generate(b, b.TempDir(), 1)
 	for b.Loop() {
 		if _, err := schematron.SVRL(b.Context(), set, nil); err != nil {
 			b.Fatal(err)
@@ -19,7 +19,7 @@ func BenchmarkCompile(b *testing.B) {
 
 // BenchmarkJudge judges a laboratory report by them, in a worker that has them compiled.
 func BenchmarkJudge(b *testing.B) {
-	set, doc := generate(b, b.TempDir()), sample.LabReport(1)
+	set, doc := generate(b, b.TempDir(), 1), sample.LabReport(1)
 	b.SetBytes(int64(len(doc)))
 	pool.Judge(b.Context(), set, doc)
 	for b.Loop() {
@@ -31,7 +31,7 @@ func BenchmarkJudge(b *testing.B) {
 
 // BenchmarkRun is the same in this process, to be profiled.
 func BenchmarkRun(b *testing.B) {
-	set, doc := generate(b, b.TempDir()), sample.LabReport(1)
+	set, doc := generate(b, b.TempDir(), 1), sample.LabReport(1)
 	docs := make([][]byte, 5)
 	for i := range docs {
 		docs[i] = doc

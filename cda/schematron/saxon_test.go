@@ -49,8 +49,8 @@ var generatedTests = []string{
 	"abs(number(@value)) lt 1.5e2",
 }
 
-// generate writes a set of some hundred rules into a folder.
-func generate(t testing.TB, dir string) schematron.Set {
+// generate writes a set of some hundred rules into a folder, every step-th of the pairs.
+func generate(t testing.TB, dir string, step int) schematron.Set {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString(`<schema xmlns="http://purl.oclc.org/dsdl/schematron" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" queryBinding="xslt2">
@@ -67,6 +67,9 @@ func generate(t testing.TB, dir string) schematron.Set {
 	for i, context := range generatedContexts {
 		fmt.Fprintf(&vocabulary, `<code value="%d-%d" name="made up %d"/>`, 10000+i, i%10, i)
 		for j, test := range generatedTests {
+			if (i+j)%step != 0 {
+				continue
+			}
 			fmt.Fprintf(&b, "<pattern is-a=\"pair\" id=\"p-%d-%d\"><param name=\"context\" value=\"%s\"/><param name=\"test\" value=\"%s\"/><param name=\"id\" value=\"a-%d-%d\"/></pattern>\n",
 				i, j, xmlpull.AppendAttr(nil, context), xmlpull.AppendAttr(nil, test), i, j)
 		}
@@ -192,7 +195,7 @@ func TestSaxon(t *testing.T) {
 		docs [][]byte
 	}{
 		"covers":    {schematron.Set{Name: "loans", Folder: "testdata/covers", File: "main.sch"}, [][]byte{[]byte(loans)}},
-		"generated": {generate(t, t.TempDir()), documents(t)},
+		"generated": {generate(t, t.TempDir(), 1), documents(t)},
 	}
 	for name, s := range sets {
 		t.Run(name, func(t *testing.T) { compare(t, s.set, s.docs) })
@@ -210,7 +213,11 @@ func TestSaxon(t *testing.T) {
 			}
 			docs = append(docs, b)
 		}
-		compare(t, generate(t, t.TempDir()), docs)
+		step := 5 // as many rules take more than a minute
+		if os.Getenv("PASSERELLE_SAXON") == "all" {
+			step = 1
+		}
+		compare(t, generate(t, t.TempDir(), step), docs)
 	})
 }
 
