@@ -62,6 +62,9 @@ func (p *Pool) Judge(ctx context.Context, set Set, doc []byte) []cda.Finding {
 	if set.Folder, err = filepath.Abs(set.Folder); err != nil { // the worker is elsewhere
 		return []cda.Finding{set.trouble("RULES", "its folder is not known")}
 	}
+	if ctx.Err() != nil {
+		return []cda.Finding{set.trouble("TIME")}
+	}
 	var w *process
 	select {
 	case <-p.stopped.Done():
