@@ -42,10 +42,11 @@ fuzz: deps-system
 		echo "$$dir $$target"; \
 		$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; done
 
-# Peers nobody here wrote, from their pinned packages, against a gateway; Apache CXF where there are Maven and a JDK.
+# Peers nobody here wrote, from their pinned packages, against a gateway; Apache CXF where there are Maven and a JDK. Saxon for Schematron.
 peers: deps-system $(CXF_JAR)
 	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r conformance/peers/requirements.txt
+	PASSERELLE_SAXON=all $(GO) test ./cda/schematron -run '^TestSaxon$$' -v -count=1
 	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python PASSERELLE_PEERS_CXF="$(CXF_JAR)" $(GO) test ./gateway -run '^TestPeer' -v -count=1
 
 # What it needs is fetched the first time only.

@@ -25,6 +25,7 @@ type Config struct {
 	SOAP       SOAPConfig       `yaml:"soap"`
 	Registry   RegistryConfig   `yaml:"registry"`
 	Repository RepositoryConfig `yaml:"repository"`
+	Documents  DocumentsConfig  `yaml:"documents"`
 	Patients   PatientsConfig   `yaml:"patients"`
 	Audit      AuditConfig      `yaml:"audit"`
 	Clock      ClockConfig      `yaml:"clock"`
@@ -157,14 +158,15 @@ func (c *PatientsConfig) tolerates(name string) bool {
 // defaults are the values of what a file does not say.
 func defaults() Config {
 	return Config{
-		Node:     NodeConfig{Name: "passerelle"},
-		Data:     "data",
-		SOAP:     SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
-		Registry: RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
-		Audit:    AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
-		Clock:    ClockConfig{MaxOffset: 1000, Every: 600},
-		Store:    StoreConfig{ObjectCache: 128 << 20},
-		Log:      LogConfig{Format: "json", Level: "info"},
+		Node:      NodeConfig{Name: "passerelle"},
+		Data:      "data",
+		SOAP:      SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
+		Documents: DocumentsConfig{Validation: ValidationConfig{Severity: "warning", Queue: 1000, Workers: 1}},
+		Registry:  RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
+		Audit:     AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
+		Clock:     ClockConfig{MaxOffset: 1000, Every: 600},
+		Store:     StoreConfig{ObjectCache: 128 << 20},
+		Log:       LogConfig{Format: "json", Level: "info"},
 	}
 }
 
@@ -227,6 +229,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 		}
 	}
 	c.checkAudit(wrong)
+	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)
 	}
@@ -324,4 +327,5 @@ func (c *Config) resolve(dir string) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
+	c.Documents.Validation.resolve(dir)
 }

@@ -54,6 +54,7 @@ type Gateway struct {
 	repository *repository.Repository // nil when there is none
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
+	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
 	clock      *clock
@@ -149,9 +150,12 @@ func (g *Gateway) buildActors(version string) (err error) {
 			return err
 		}
 	}
+	if g.judge, err = g.newJudge(); err != nil {
+		return err
+	}
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			Registrar: g.registrar(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
+			Registrar: g.registrar(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
@@ -241,6 +245,9 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 	}
 	if g.audit != nil && g.cfg.Audit.Repository.Timestamp != "" {
 		wg.Go(func() { g.stampAudit(ctx) })
+	}
+	if g.judge != nil {
+		wg.Go(func() { g.judge.run(ctx) })
 	}
 	if g.remote != nil {
 		wg.Go(func() { g.keepSettling(ctx) })

@@ -29,7 +29,7 @@ func Check(file string, environ []string) error {
 	}
 	_, tlsErr := loadTLS(cfg.TLS)
 	_, domainErr := newDomain(cfg.Registry.AffinityDomain)
-	return errors.Join(tlsErr, domainErr)
+	return errors.Join(tlsErr, domainErr, cfg.Documents.Validation.try())
 }
 
 // WritePKI makes a throw-away authority with a server and a client certificate in dir.

@@ -21,6 +21,8 @@ type metrics struct {
 	quirks            *prometheus.CounterVec
 	handshakeFailures prometheus.Counter
 	alerts            *prometheus.CounterVec
+	findings          *prometheus.CounterVec
+	judged            *prometheus.CounterVec
 	ready             atomic.Bool
 }
 
@@ -33,9 +35,13 @@ func newMetrics(g *Gateway, version string) *metrics {
 	m.quirks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_quirks_total", Help: "Tolerated faults of peers, by name (docs/quirks.md)."}, []string{"quirk"})
 	m.handshakeFailures = prometheus.NewCounter(prometheus.CounterOpts{Name: "passerelle_tls_handshake_failures_total", Help: "Nodes that could not authenticate."})
 	m.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_audit_alerts_total", Help: "Alerts raised over audit records, by rule."}, []string{"rule"})
+	m.findings = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_document_findings_total",
+		Help: "Findings about deposited documents."}, []string{"rule_set", "severity"})
+	m.judged = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_documents_judged_total",
+		Help: "Deposited documents that were judged, or dropped because too many waited."}, []string{"outcome"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "passerelle_build_info", Help: "1, with the version in a label."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.duration, m.bytes, m.quirks, m.handshakeFailures, m.alerts, info, storeMetrics{g}, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.duration, m.bytes, m.quirks, m.handshakeFailures, m.alerts, m.findings, m.judged, info, storeMetrics{g}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -215,3 +215,9 @@ func (p *process) resetPeak() {
 		p.t.Fatalf("reset the peak of the memory: %v", err)
 	}
 }
+
+// check runs passerelle check on the configuration.
+func (p *process) check() (string, error) {
+	out, err := exec.Command(p.bin, "check", filepath.Join(p.dir, "c.yaml")).CombinedOutput()
+	return string(out), err
+}

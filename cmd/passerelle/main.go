@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/passerelle-sante/passerelle/cda/schematron"
 	"github.com/passerelle-sante/passerelle/gateway"
 )
 
@@ -29,6 +30,7 @@ type cli struct {
 	Document documentCmd `cmd:"" help:"Show a clinical document, or what can be lifted out of it."`
 	Validate validateCmd `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Worker   workerCmd   `cmd:"" hidden:"" help:"What the program starts itself to work apart."`
 }
 
 func main() {
@@ -102,6 +104,13 @@ type pkiCmd struct {
 }
 
 func (c *pkiCmd) Run() error { return gateway.WritePKI(c.Dir, c.RSA) }
+
+// workerCmd is a process of ours that another of ours asks: see package schematron.
+type workerCmd struct {
+	Schematron struct{} `cmd:"" help:"Judge documents by rule sets; questions on standard input, answers on standard output."`
+}
+
+func (workerCmd) Run() error { return schematron.Serve(os.Stdin, os.Stdout) }
 
 type versionCmd struct{}
 

@@ -12,8 +12,10 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/cda"
+	"github.com/passerelle-sante/passerelle/cda/schematron"
 	"github.com/passerelle-sante/passerelle/cda/validate"
 	"github.com/passerelle-sante/passerelle/cda/validate/report"
 )
@@ -27,6 +29,13 @@ type validateCmd struct {
 	Off         []string `help:"Rules not to judge by, FR-BIO-* for several."`
 	NotInferred bool     `help:"Leave out the rules that were inferred from examples."`
 	Schema      string   `help:"Schema to judge by in place of ours: the .xsd to begin with; its folder and those below are read."`
+
+	Schematron       []string      `help:"Schematron schema, or stylesheet made of one, to judge by as well; may be given several times."`
+	SchematronFolder string        `help:"Folder that its rule sets may read: that of each file, unless given."`
+	SchematronPhase  string        `help:"Phase of the Schematron schemas; their default phase, unless given."`
+	SchematronTime   time.Duration `help:"Time that a rule set has for a document." default:"1m"`
+	SchematronMemory int64         `help:"MiB that a rule set may take." default:"1024"`
+	Values           bool          `help:"Show what the messages of rule sets quote of a document. It may tell who the patient is."`
 }
 
 // exitStatus ends the process with this status and nothing more said.
@@ -56,6 +65,11 @@ func (c *validateCmd) run(ctx context.Context) error {
 		}
 		o.Schemas = []validate.Schema{s}
 	}
+	checks, done, err := c.checks(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	names, err := documents(c.Paths)
 	if err != nil {
 		return err
@@ -63,7 +77,8 @@ func (c *validateCmd) run(ctx context.Context) error {
 	if len(names) == 0 {
 		return errors.New("nothing to validate: name a file, a folder with .xml or .pdf files in it, or -")
 	}
-	files := judge(ctx, names, o, map[string]cda.Severity{"error": cda.Error, "warning": cda.Warning, "information": cda.Information}[c.Severity])
+	least := map[string]cda.Severity{"error": cda.Error, "warning": cda.Warning, "information": cda.Information}[c.Severity]
+	files := judge(ctx, names, judgement{o, checks, least})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -75,6 +90,31 @@ func (c *validateCmd) run(ctx context.Context) error {
 		return err
 	}
 	return statusOf(files)
+}
+
+// checks are the rule sets of the command line, and what ends their workers.
+func (c *validateCmd) checks(ctx context.Context) (checks []validate.Check, done func(), err error) {
+	if len(c.Schematron) == 0 {
+		return nil, func() {}, nil
+	}
+	command, err := schematron.Command()
+	if err != nil {
+		return nil, nil, err
+	}
+	pool := schematron.NewPool(min(runtime.GOMAXPROCS(0), 2), command...)
+	for _, file := range c.Schematron {
+		set, err := schematron.SetOf(file, c.SchematronFolder)
+		if err == nil {
+			set.Phase, set.Timeout, set.Memory, set.Values = c.SchematronPhase, c.SchematronTime, c.SchematronMemory<<20, c.Values
+			err = pool.Try(ctx, set)
+		}
+		if err != nil {
+			pool.Close()
+			return nil, nil, err
+		}
+		checks = append(checks, pool.Check(set))
+	}
+	return checks, pool.Close, nil
 }
 
 func statusOf(files []report.File) error {
@@ -122,8 +162,15 @@ func documents(paths []string) ([]string, error) {
 
 func hasExt(name, ext string) bool { return strings.EqualFold(filepath.Ext(name), ext) }
 
+// judgement is how files are judged.
+type judgement struct {
+	options validate.Options
+	checks  []validate.Check
+	least   cda.Severity
+}
+
 // judge judges as many files at once as there are cores.
-func judge(ctx context.Context, names []string, o validate.Options, least cda.Severity) []report.File {
+func judge(ctx context.Context, names []string, j judgement) []report.File {
 	bar := progress(len(names), "documents")
 	if len(names) == 1 {
 		bar = nil
@@ -134,7 +181,7 @@ func judge(ctx context.Context, names []string, o validate.Options, least cda.Se
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
 		wg.Go(func() {
 			for i := range next {
-				files[i] = judgeFile(names[i], o, least)
+				files[i] = j.file(ctx, names[i])
 				if bar != nil {
 					_ = bar.Add(1)
 				}
@@ -152,19 +199,21 @@ func judge(ctx context.Context, names []string, o validate.Options, least cda.Se
 	return files
 }
 
-func judgeFile(name string, o validate.Options, least cda.Severity) report.File {
+func (j judgement) file(ctx context.Context, name string) report.File {
 	f := report.File{Name: name}
 	b, err := readDocument(name)
 	if err != nil {
 		f.Err = err
 		return f
 	}
-	judge := validate.Validate
+	var found []cda.Finding
 	if hasExt(name, ".pdf") || bytes.HasPrefix(b, []byte("%PDF-")) {
-		judge = validate.ValidatePDF
+		found = validate.ValidatePDF(b, j.options)
+	} else {
+		found = append(validate.Validate(b, j.options), validate.RunChecks(ctx, b, j.checks)...)
 	}
-	for _, x := range judge(b, o) {
-		if x.Severity <= least {
+	for _, x := range found {
+		if x.Severity <= j.least {
 			f.Findings = append(f.Findings, x)
 		}
 	}

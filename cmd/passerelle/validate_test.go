@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const document = `<ClinicalDocument xmlns="urn:hl7-org:v3"/>`
@@ -39,6 +41,49 @@ func write(t *testing.T, name, text string) {
 	}
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestMain lets the test binary be a worker, as the program is.
+func TestMain(m *testing.M) {
+	if slices.Equal(os.Args[1:], []string{"worker", "schematron"}) {
+		if err := (workerCmd{}).Run(); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestSchematron judges by rule sets of the operator's.
+func TestSchematron(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "d.xml"), document)
+	write(t, filepath.Join(dir, "rules", "one.sch"), `<schema xmlns="http://purl.oclc.org/dsdl/schematron" queryBinding="xslt2"><include href="../beside.sch"/></schema>`)
+	write(t, filepath.Join(dir, "beside.sch"), `<pattern xmlns="http://purl.oclc.org/dsdl/schematron"><rule context="/*"><assert id="a" test="@b">no b in <value-of select="name()"/>, <value-of select="1 + 1"/></assert></rule></pattern>`)
+	base := validateCmd{Paths: []string{dir + "/d.xml"}, Off: []string{"FR-*", "CDA-*", "SEC-*"}, Schematron: []string{dir + "/rules/one.sch"}, SchematronFolder: dir,
+		SchematronTime: time.Minute, SchematronMemory: 512}
+	values, narrow, none, little := base, base, base, base
+	values.Values = true
+	narrow.SchematronFolder = ""
+	none.Schematron = []string{dir + "/none.sch"}
+	little.SchematronMemory = 1
+	for _, c := range []struct {
+		name   string
+		c      validateCmd
+		status int
+		want   string
+	}{
+		{"plain", base, 1, "/d.xml:1: error one/a: no b in ClinicalDocument, …\n    at /ClinicalDocument[1]\n    by rule set one\n"},
+		{"values", values, 1, "/d.xml:1: error one/a: no b in ClinicalDocument, 2\n"},
+		{"folder of the file", narrow, 2, ""},
+		{"no file", none, 2, ""},
+		{"little memory", little, 2, ""},
+	} {
+		status, out := run(t, c.c)
+		if status != c.status || !strings.Contains(out, c.want) {
+			t.Errorf("%s: status %d, want %d\n%s\nwant %s", c.name, status, c.status, out, c.want)
+		}
 	}
 }
 

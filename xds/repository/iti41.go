@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,6 +142,7 @@ func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub 
 		warnings, err = in.register(c)
 	}
 	if err == nil {
+		in.deposited(c)
 		return warnings, nil // the registry judged the same metadata: its warnings are ours
 	}
 	text := "message broken"
@@ -292,6 +294,14 @@ func (in *intake) register(c auth.Caller) (xds.Errors, error) {
 	warnings, err := in.r.cfg.Registrar.RegisterDocumentSet(in.ctx, c, in.sub, in.stored, audit)
 	in.kept = err == nil || errors.Is(err, xds.ErrInDoubt)
 	return warnings, err
+}
+
+// deposited tells whoever wants to know which documents are here now and were not before.
+func (in *intake) deposited(c auth.Caller) {
+	if in.r.cfg.Deposited == nil {
+		return
+	}
+	in.r.cfg.Deposited(c, slices.DeleteFunc(slices.Clone(in.stored), func(d xds.StoredDocument) bool { return d.Status == xds.Registered }))
 }
 
 // commit makes every blob durable; several wait for the disk together. A document that is here already, byte for byte, is not kept twice.

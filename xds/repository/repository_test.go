@@ -88,7 +88,8 @@ type world struct {
 	docs   map[xds.UniqueID]xds.StoredDocument
 	audit  []*atna.AuditMessage
 	refuse error
-	deaf   error // of the audit trail
+	deaf   error    // of the audit trail
+	told   []string // of documents that are new, with who brought them
 }
 
 func (w *world) Stage(context.Context, []xds.StoredDocument) error        { return nil }
@@ -120,7 +121,12 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{blobs: &blobs{kept: map[string][]byte{}}, docs: map[xds.UniqueID]xds.StoredDocument{}}
 	r, err := repository.New(repository.Config{UniqueID: "1.2.9", Blobs: w.blobs, Index: w, Registrar: w, Domain: func() *xds.Domain { return &xds.Domain{CXTypes: []string{"*"}} },
-		Audit: w, Events: &atna.Reporter{SourceID: "test"}, Clock: func() time.Time { return at }, NewID: func() xds.ObjectID { return "urn:uuid:ref" }, Log: slog.New(slog.DiscardHandler)})
+		Audit: w, Events: &atna.Reporter{SourceID: "test"}, Clock: func() time.Time { return at }, NewID: func() xds.ObjectID { return "urn:uuid:ref" }, Log: slog.New(slog.DiscardHandler),
+		Deposited: func(c auth.Caller, docs []xds.StoredDocument) {
+			for _, d := range docs {
+				w.told = append(w.told, c.Node+" "+d.Blob)
+			}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,6 +282,20 @@ func TestIdenticalBytesAreKeptOnce(t *testing.T) {
 	}
 	if got := w.blobs.ids(); !slices.Equal(got, []string{"blob1", "blob2"}) {
 		t.Errorf("kept %v", got)
+	}
+}
+
+func TestDepositedIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	for _, refuse := range []error{xds.Errors{{Code: xds.CodeUnknownPatientID}}, xds.ErrInDoubt, nil, nil} {
+		w.refuse = refuse
+		if _, err := w.ProvideAndRegister(context.Background(), auth.Caller{Node: "n"}, two(), both()); (err == nil) != (refuse == nil) {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(w.told) // blobs are committed side by side
+	if !slices.Equal(w.told, []string{"n blob5", "n blob6"}) {
+		t.Errorf("told of %q", w.told)
 	}
 }
 
