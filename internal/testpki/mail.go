@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"math/big"
 	"time"
 )
@@ -94,4 +95,31 @@ func (a *Authority) Revoke(certs ...*x509.Certificate) ([]byte, error) {
 			x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})
 	}
 	return x509.CreateRevocationList(rand.Reader, list, a.cert, a.key)
+}
+
+// Constant is an identity that is the same in every process, certified by itself: for fuzzing, whose workers must know what others sealed. Its key is
+// known to everybody.
+func Constant(name, address string) (Identity, error) {
+	scalar := make([]byte, 32)
+	copy(scalar, name)
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
+	if err != nil {
+		return Identity{}, err
+	}
+	t := Mailbox(name, address)
+	t.SerialNumber, t.SubjectKeyId = big.NewInt(7), []byte(name)
+	t.NotBefore, t.NotAfter = time.Unix(1_600_000_000, 0), time.Unix(3_000_000_000, 0)
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), steady{key})
+	if err != nil {
+		return Identity{}, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return Identity{Certificate: cert, Key: key}, err
+}
+
+// steady signs the same in the same way [RFC 6979].
+type steady struct{ *ecdsa.PrivateKey }
+
+func (s steady) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return s.PrivateKey.Sign(nil, digest, opts)
 }
