@@ -3,6 +3,8 @@ package smime
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"io"
+	"mime"
 	"net/mail"
 	"slices"
 	"strings"
@@ -100,9 +102,12 @@ func Addresses(c *x509.Certificate) []string {
 	return out
 }
 
+// anyCharset reads addresses whatever the names beside them are written in: names are not looked at.
+var anyCharset = mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil }}}
+
 // addresses are those of a header field, in lower case; nil where one cannot be read.
 func addresses(field string) []string {
-	list, err := mail.ParseAddressList(field)
+	list, err := anyCharset.ParseList(field)
 	if err != nil || len(list) > maxSenderAddresses {
 		return nil
 	}

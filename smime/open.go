@@ -146,7 +146,7 @@ func (op *opener) openDetached(e *entity) error {
 	if err != nil {
 		return fmt.Errorf("read signature: %w", err)
 	}
-	if ci.Signed == nil || !ci.Signed.Detached || len(ci.Signed.Signers) == 0 {
+	if ci.Signed == nil || !ci.Signed.Detached || !ci.Signed.IsData() || len(ci.Signed.Signers) == 0 {
 		return malformed("multipart/signed whose second part is no detached signature")
 	}
 	content := parts[0]
@@ -198,8 +198,8 @@ func (op *opener) openCMS(e *entity) error {
 	}
 	switch {
 	case ci.Signed != nil:
-		if ci.Signed.Detached || len(ci.Signed.Signers) == 0 {
-			return malformed("signed data without content or without signers")
+		if ci.Signed.Detached || !ci.Signed.IsData() || len(ci.Signed.Signers) == 0 {
+			return malformed("signed data without mail in it or without signers")
 		}
 		op.add(Layer{Kind: Signed}, ci.Signed, op.verify(ci.Signed, ci.Signed.Content))
 		op.m.Entity = ci.Signed.Content

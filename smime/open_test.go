@@ -98,6 +98,9 @@ func TestVerdicts(t *testing.T) {
 		{name: "two addresses in From", who: "labo", change: func(b []byte) []byte {
 			return bytes.Replace(b, []byte("<resultats@labo.example>"), []byte("<resultats@labo.example>, chef@labo.example"), 1)
 		}, want: smime.Verdict{smime.AddressDiffers}},
+		{name: "From in another charset", who: "labo", change: func(b []byte) []byte {
+			return bytes.Replace(b, []byte("Laboratoire <"), []byte("=?windows-1252?Q?Laboratoire_d=E9p=F4t?= <"), 1)
+		}},
 		{name: "no From", who: "labo", change: func(b []byte) []byte { return b[bytes.Index(b, []byte("To:")):] }, want: smime.Verdict{smime.AddressDiffers}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

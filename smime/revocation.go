@@ -115,14 +115,14 @@ func (c *Checker) Revoked(ctx context.Context, cert, issuer *x509.Certificate, r
 	}
 	for _, server := range cert.OCSPServer {
 		sum := sha256.Sum256(cert.Raw)
-		a := c.ask(server+"\n"+string(sum[:]), func(a *answer) { c.askResponder(ctx, a, server, cert, issuer) })
+		a := c.ask(ctx, server+"\n"+string(sum[:]), func(a *answer) { c.askResponder(ctx, a, server, cert, issuer) })
 		if a.err == nil {
 			return !a.revoked.IsZero() && !a.revoked.After(received), nil
 		}
 		unknown = fmt.Errorf("ocsp: %w", a.err)
 	}
 	for _, point := range cert.CRLDistributionPoints {
-		a := c.ask(point, func(a *answer) { c.fetchList(ctx, a, point) })
+		a := c.ask(ctx, point, func(a *answer) { c.fetchList(ctx, a, point) })
 		err := a.err
 		if err == nil {
 			err = c.usable(a.list, cert, issuer, point)
@@ -136,7 +136,7 @@ func (c *Checker) Revoked(ctx context.Context, cert, issuer *x509.Certificate, r
 }
 
 // ask gives what is known, or finds it out; others who want to know the same wait.
-func (c *Checker) ask(key string, find func(*answer)) *answer {
+func (c *Checker) ask(ctx context.Context, key string, find func(*answer)) *answer {
 	c.mu.Lock()
 	a := c.cache[key]
 	if a == nil {
@@ -160,6 +160,9 @@ func (c *Checker) ask(key string, find func(*answer)) *answer {
 	find(a)
 	if soon := now.Add(retryAfter); a.err != nil || a.until.Before(soon) {
 		a.until = soon
+	}
+	if a.err != nil && ctx.Err() != nil {
+		a.until = now // he gave up, which says nothing to the next
 	}
 	return &answer{list: a.list, revoked: a.revoked, err: a.err}
 }

@@ -35,7 +35,7 @@ var (
 const (
 	MaxSize      = 128 << 20 // octets Read takes
 	maxCerts     = 64
-	maxSigners   = 32
+	maxSigners   = 16
 	maxReceivers = 1024
 )
 

@@ -8,13 +8,15 @@ import (
 	"fmt"
 )
 
-func (e *enveloped) decrypt(p Policy, keys []Key) ([]byte, error) {
+// decrypt opens content whose kind says whether it has integrity: a message that claims otherwise is refused, or content without would pass for
+// content with.
+func (e *enveloped) decrypt(p Policy, keys []Key, integrity bool) ([]byte, error) {
 	if e.spent {
 		return nil, fmt.Errorf("%w: the message was decrypted before", ErrMalformed)
 	}
 	kind, ok := ciphers[e.algorithm.oid]
 	switch {
-	case !ok || kind.gcm != (e.mac != nil):
+	case !ok || kind.gcm != integrity || (e.mac != nil) != integrity:
 		return nil, fmt.Errorf("%w content encryption %s", ErrUnsupported, e.cipherName())
 	case kind.triple && !p.allows(AllowTripleDES):
 		return nil, fmt.Errorf("%s %w", kind.name, ErrRefused)

@@ -31,14 +31,14 @@ func (e *AuthEnvelopedData) Cipher() string { return (*enveloped)(e).cipherName(
 
 // Decrypt gives the content, in the memory of the message, to whoever holds a key of a recipient. It can be done once.
 func (e *EnvelopedData) Decrypt(p Policy, keys ...Key) (Unauthenticated, error) {
-	b, err := (*enveloped)(e).decrypt(p, keys)
+	b, err := (*enveloped)(e).decrypt(p, keys, false)
 	return Unauthenticated(b), err
 }
 
 // Decrypt gives the content, in the memory of the message, to whoever holds a key of a recipient; nothing of it before all of it is known to
 // be whole. It can be done once.
 func (e *AuthEnvelopedData) Decrypt(p Policy, keys ...Key) ([]byte, error) {
-	return (*enveloped)(e).decrypt(p, keys)
+	return (*enveloped)(e).decrypt(p, keys, true)
 }
 
 type enveloped struct {
@@ -47,7 +47,6 @@ type enveloped struct {
 	algorithm   parameters
 	content     []byte
 	room        []byte // the message's memory from the content on
-	gcm         bool
 	attributes  []byte // authenticated, a SET OF in DER; nil without
 	mac         []byte
 	spent       bool
@@ -110,7 +109,6 @@ func readEnveloped(r *reader) *enveloped {
 func (e *enveloped) readContent(r *reader) {
 	e.contentType = r.oid("contentType")
 	e.algorithm = readAlgorithm(r, "contentEncryptionAlgorithm")
-	e.gcm = ciphers[e.algorithm.oid].gcm
 	if !r.is(tagContext) && !r.is(tagContext|tagConstructed) {
 		r.s.fail("encrypted content is missing")
 		return

@@ -39,6 +39,9 @@ type stated struct {
 	certOther   bool // it is hashed with something we do not know
 }
 
+// IsData says that the content is octets, as mail is, and no structure of another protocol that was signed for its own purpose.
+func (sd *SignedData) IsData() bool { return sd.contentType == oidData }
+
 func readSigned(r *reader) *SignedData {
 	r = r.sequence("SignedData")
 	sd := &SignedData{}

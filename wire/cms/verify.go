@@ -218,6 +218,9 @@ func (si *SignerInfo) checkPSS(cert *x509.Certificate, p parameters, sum []byte)
 // rsaKey is the key of a certificate, if it is strong enough and not so large that checking is an attack.
 func rsaKey(cert *x509.Certificate) (*rsa.PublicKey, error) {
 	pub, ok := cert.PublicKey.(*rsa.PublicKey)
+	if cert.PublicKey == nil {
+		return nil, fmt.Errorf("%w key in the signer's certificate", ErrUnsupported)
+	}
 	if !ok {
 		return nil, fmt.Errorf("%w: the certificate's key is of another kind", ErrAltered)
 	}
