@@ -2,73 +2,29 @@ package smime_test
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/internal/openssl"
 	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/wire/cms"
 )
 
-// openssl runs in a folder that holds NAME.pem and NAME.key of everybody, the authorities and the entity.
-type openssl struct {
-	t   testing.TB
-	dir string
-}
-
-func newOpenSSL(t testing.TB) *openssl {
+// newFolder holds everybody, the authorities and the entity.
+func newFolder(t testing.TB) openssl.Folder {
 	t.Helper()
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
-	o := &openssl{t: t, dir: t.TempDir()}
 	p := get(t)
-	o.write("root.pem", p.root.PEM)
-	o.write("ca.pem", p.ca.PEM)
-	o.write("all.pem", append(bytes.Clone(p.root.PEM), p.ca.PEM...))
-	for name, id := range p.ids {
-		pair, err := id.PEM()
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.write(name+".pem", pair.Cert)
-		o.write(name+".key", pair.Key)
-	}
-	o.write("entity", entity)
+	o := openssl.New(t, p.ids)
+	o.Write(t, "all.pem", append(bytes.Clone(p.root.PEM), p.ca.PEM...))
+	o.Write(t, "ca.pem", p.ca.PEM)
+	o.Write(t, "entity", entity)
 	return o
-}
-
-func (o *openssl) write(name string, b []byte) {
-	o.t.Helper()
-	if err := os.WriteFile(filepath.Join(o.dir, name), b, 0o600); err != nil {
-		o.t.Fatal(err)
-	}
-}
-
-func (o *openssl) read(name string) []byte {
-	o.t.Helper()
-	b, err := os.ReadFile(filepath.Join(o.dir, name))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return b
-}
-
-func (o *openssl) run(t testing.TB, args string) {
-	t.Helper()
-	c := exec.Command("openssl", strings.Fields(args)...)
-	c.Dir = o.dir
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("openssl %s: %v\n%s", args, err, out)
-	}
 }
 
 // TestPeerOpenSSLSeals: messages as openssl makes them, one command after the other from "entity" to "1", "2" and "3".
 func TestPeerOpenSSLSeals(t *testing.T) {
-	o := newOpenSSL(t)
+	o := newFolder(t)
 	const crlf = " -crlfeol"
 	for _, c := range []struct {
 		name, shape string
@@ -99,11 +55,11 @@ func TestPeerOpenSSLSeals(t *testing.T) {
 					args = before + "-in " + in + " " + after
 				}
 				verb, rest, _ := strings.Cut(args, " ")
-				o.run(t, verb+" -out "+out+" "+rest)
+				o.Run(t, verb+" -out "+out+" "+rest)
 				in = out
 			}
-			raw := o.read(in)
-			m := open(t, append([]byte("From: resultats@labo.example\n"), raw...), p(t))
+			raw := o.Read(t, in)
+			m := open(t, append([]byte("From: resultats@labo.example\n"), raw...), get(t).options())
 			if shape(m) != c.shape {
 				t.Errorf("layers %s, want %s", shape(m), c.shape)
 			}
@@ -114,11 +70,9 @@ func TestPeerOpenSSLSeals(t *testing.T) {
 	}
 }
 
-func p(t testing.TB) smime.Options { return get(t).options() }
-
 // TestPeerOpenSSLOpens: what we seal, openssl unwraps command by command.
 func TestPeerOpenSSLOpens(t *testing.T) {
-	o := newOpenSSL(t)
+	o := newFolder(t)
 	p := get(t)
 	const verify = "-verify -CAfile all.pem"
 	decrypt := func(who string) string { return "cms -decrypt -recip " + who + ".pem -inkey " + who + ".key" }
@@ -146,12 +100,12 @@ func TestPeerOpenSSLOpens(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Time = time.Now()
-			o.write("0", append([]byte("MIME-Version: 1.0\r\n"), seal(t, entity, c.o)...))
+			o.Write(t, "0", append([]byte("MIME-Version: 1.0\r\n"), seal(t, entity, c.o)...))
 			for i, step := range c.steps {
 				verb, rest, _ := strings.Cut(step, " ")
-				o.run(t, verb+" -in "+string(rune('0'+i))+" -out "+string(rune('1'+i))+" "+rest)
+				o.Run(t, verb+" -in "+string(rune('0'+i))+" -out "+string(rune('1'+i))+" "+rest)
 			}
-			if got := o.read(string(rune('0' + len(c.steps)))); !bytes.Equal(got, entity) {
+			if got := o.Read(t, string(rune('0'+len(c.steps)))); !bytes.Equal(got, entity) {
 				t.Errorf("openssl reads %q", got)
 			}
 		})

@@ -124,7 +124,8 @@ func (o SealOptions) multipart(content, signature []byte) []byte {
 	}
 	var b bytes.Buffer
 	b.Grow(len(content) + len(signature)*3/2 + 1024)
-	fmt.Fprintf(&b, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg=\"%s\"; boundary=\"%s\"\r\n\r\n", strings.Join(names, ","), boundary)
+	fmt.Fprintf(&b, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
+		" micalg=\"%s\"; boundary=\"%s\"\r\n\r\n", strings.Join(names, ","), boundary)
 	fmt.Fprintf(&b, "--%s\r\n", boundary)
 	b.Write(content)
 	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\nContent-Transfer-Encoding: base64\r\n"+

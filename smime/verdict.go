@@ -16,24 +16,27 @@ type Reason string
 
 // The reasons.
 const (
-	NotSigned          Reason = "not signed"
-	Altered            Reason = "altered since it was signed, or signed with another key"
-	NoCertificate      Reason = "signer's certificate not known"
-	WeakAlgorithm      Reason = "weak algorithm"
-	UnknownAlgorithm   Reason = "algorithm not supported"
-	UnknownAuthority   Reason = "unknown authority"
-	NotYetValid        Reason = "certificate not yet valid"
-	ExpiredAtSigning   Reason = "certificate expired when it was signed"
-	ExpiredAtReceipt   Reason = "certificate expired when it was received"
-	Revoked            Reason = "certificate revoked"
-	RevocationUnknown  Reason = "revocation unknown"
-	KeyUsage           Reason = "certificate is not for signing mail"
-	AddressDiffers     Reason = "address differs from From"
-	NotInDirectory     Reason = "not in the directory"
-	DirectoryUnknown   Reason = "directory unreachable"
-	SignedInTheFuture  Reason = "signing time lies in the future"
-	clockSkew                 = 24 * time.Hour
-	maxSenderAddresses        = 16
+	NotSigned         Reason = "not signed"
+	Altered           Reason = "altered since it was signed, or signed with another key"
+	NoCertificate     Reason = "signer's certificate not known"
+	WeakAlgorithm     Reason = "weak algorithm"
+	UnknownAlgorithm  Reason = "algorithm not supported"
+	UnknownAuthority  Reason = "unknown authority"
+	NotYetValid       Reason = "certificate not yet valid"
+	ExpiredAtSigning  Reason = "certificate expired when it was signed"
+	ExpiredAtReceipt  Reason = "certificate expired when it was received"
+	Revoked           Reason = "certificate revoked"
+	RevocationUnknown Reason = "revocation unknown"
+	KeyUsage          Reason = "certificate is not for signing mail"
+	AddressDiffers    Reason = "address differs from From"
+	NotInDirectory    Reason = "not in the directory"
+	DirectoryUnknown  Reason = "directory unreachable"
+	SignedInTheFuture Reason = "signing time lies in the future"
+)
+
+const (
+	clockSkew          = 24 * time.Hour
+	maxSenderAddresses = 16
 )
 
 // Verdict is all there is to be said against a signer; nothing is a good verdict.

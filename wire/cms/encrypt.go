@@ -137,7 +137,9 @@ func (r Recipient) hash(standard crypto.Hash) crypto.Hash {
 
 // writeAgreement wraps the content key with a key agreed on with an ephemeral key of the recipient's curve.
 func (r Recipient) writeAgreement(pub *ecdh.PublicKey, cek []byte) ([]byte, error) {
-	standard := map[ecdh.Curve]crypto.Hash{ecdh.P256(): crypto.SHA256, ecdh.P384(): crypto.SHA384, ecdh.P521(): crypto.SHA512, ecdh.X25519(): crypto.SHA256}
+	standard := map[ecdh.Curve]crypto.Hash{
+		ecdh.P256(): crypto.SHA256, ecdh.P384(): crypto.SHA384, ecdh.P521(): crypto.SHA512, ecdh.X25519(): crypto.SHA256,
+	}
 	how := derivation{hash: r.hash(standard[pub.Curve()]), hkdf: pub.Curve() == ecdh.X25519()} // [RFC 8418 2]
 	scheme, known := oidOf(derivations, how)
 	wrapper, ok := oidOf(wraps, len(cek))

@@ -3,14 +3,12 @@ package cms_test
 import (
 	"bytes"
 	"crypto"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/internal/openssl"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
 	"github.com/passerelle-sante/passerelle/wire/cms"
 )
@@ -58,60 +56,14 @@ func (b *bench) key(names ...string) []cms.Key {
 	return out
 }
 
-// openssl runs in a folder that holds NAME.pem and NAME.key of everybody, and the content.
-type openssl struct {
-	t   testing.TB
-	dir string
-}
-
-func newOpenSSL(t testing.TB, content []byte) *openssl {
+// newFolder holds everybody, the authority and the content.
+func newFolder(t testing.TB) openssl.Folder {
 	t.Helper()
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
-	o := &openssl{t: t, dir: t.TempDir()}
 	b := get(t)
-	o.write("ca.pem", b.ca.PEM)
-	for name, id := range b.ids {
-		pair, err := id.PEM()
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.write(name+".pem", pair.Cert)
-		o.write(name+".key", pair.Key)
-	}
-	o.write("content", content)
+	o := openssl.New(t, b.ids)
+	o.Write(t, "ca.pem", b.ca.PEM)
+	o.Write(t, "content", content)
 	return o
-}
-
-func (o *openssl) write(name string, b []byte) {
-	o.t.Helper()
-	if err := os.WriteFile(filepath.Join(o.dir, name), b, 0o600); err != nil {
-		o.t.Fatal(err)
-	}
-}
-
-func (o *openssl) read(name string) []byte {
-	o.t.Helper()
-	b, err := os.ReadFile(filepath.Join(o.dir, name))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return b
-}
-
-func (o *openssl) try(args string) (string, error) {
-	c := exec.Command("openssl", strings.Fields(args)...)
-	c.Dir = o.dir
-	out, err := c.CombinedOutput()
-	return string(out), err
-}
-
-func (o *openssl) run(args string) {
-	o.t.Helper()
-	if out, err := o.try(args); err != nil {
-		o.t.Fatalf("openssl %s: %v\n%s", args, err, out)
-	}
 }
 
 var content = []byte("Content-Type: text/plain; charset=utf-8\r\n\r\nGlycémie à jeun : 5,2 mmol/L\r\n" + strings.Repeat("0123456789abcdef\r\n", 700))
@@ -148,12 +100,11 @@ var toEncrypt = []struct{ name, args, who string }{
 }
 
 func TestPeerOpenSSLEncrypts(t *testing.T) {
-	o := newOpenSSL(t, content)
+	o := newFolder(t)
 	for _, c := range toEncrypt {
 		t.Run(c.name, func(t *testing.T) {
-			o.t = t
-			o.run("cms -encrypt -binary -in content -outform DER -out message " + c.args)
-			got := decrypt(t, o.read("message"), cms.DefaultPolicy|cms.AllowTripleDES, get(t).key(c.who)...)
+			o.Run(t, "cms -encrypt -binary -in content -outform DER -out message "+c.args)
+			got := decrypt(t, o.Read(t, "message"), cms.DefaultPolicy|cms.AllowTripleDES, get(t).key(c.who)...)
 			if !bytes.Equal(got, content) {
 				t.Errorf("content differs: %.80q", got)
 			}
@@ -208,12 +159,11 @@ var toSign = []struct {
 }
 
 func TestPeerOpenSSLSigns(t *testing.T) {
-	o := newOpenSSL(t, content)
+	o := newFolder(t)
 	for _, c := range toSign {
 		t.Run(c.name, func(t *testing.T) {
-			o.t = t
-			o.run("cms -sign -binary -in content -outform DER -out message " + c.args)
-			ci, err := cms.Read(o.read("message"))
+			o.Run(t, "cms -sign -binary -in content -outform DER -out message "+c.args)
+			ci, err := cms.Read(o.Read(t, "message"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -258,7 +208,7 @@ func verify(t testing.TB, sd *cms.SignedData, p cms.Policy, known []cms.Key) (ou
 
 // TestPeerOpenSSLDecrypts: what we encrypt with every cipher for every kind of recipient, openssl reads.
 func TestPeerOpenSSLDecrypts(t *testing.T) {
-	o := newOpenSSL(t, content)
+	o := newFolder(t)
 	b := get(t)
 	kinds := []struct {
 		name string
@@ -288,9 +238,9 @@ func TestPeerOpenSSLDecrypts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.write("message", message)
-			o.run("cms -decrypt -binary -inform DER -in message -out plain -recip " + k.name + ".pem -inkey " + k.name + ".key")
-			if !bytes.Equal(o.read("plain"), content) {
+			o.Write(t, "message", message)
+			o.Run(t, "cms -decrypt -binary -inform DER -in message -out plain -recip "+k.name+".pem -inkey "+k.name+".key")
+			if !bytes.Equal(o.Read(t, "plain"), content) {
 				t.Errorf("%s for %d (%s): openssl reads something else", cipher, i, k.name)
 			}
 		}
@@ -299,7 +249,7 @@ func TestPeerOpenSSLDecrypts(t *testing.T) {
 
 // TestPeerOpenSSLVerifies: what we sign in every way, openssl accepts.
 func TestPeerOpenSSLVerifies(t *testing.T) {
-	o := newOpenSSL(t, content)
+	o := newFolder(t)
 	b := get(t)
 	chain := cms.SignOptions{Time: time.Now()}
 	for _, c := range []struct {
@@ -325,16 +275,16 @@ func TestPeerOpenSSLVerifies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.write("message", opaque)
-		o.run("cms -verify -binary -inform DER -in message -out plain -CAfile ca.pem")
-		if !bytes.Equal(o.read("plain"), content) {
+		o.Write(t, "message", opaque)
+		o.Run(t, "cms -verify -binary -inform DER -in message -out plain -CAfile ca.pem")
+		if !bytes.Equal(o.Read(t, "plain"), content) {
 			t.Errorf("%v: openssl reads something else", c)
 		}
 		detached, err := cms.SignDetached(bytes.NewReader(content), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.write("message", detached)
-		o.run("cms -verify -binary -inform DER -in message -content content -out plain -CAfile ca.pem")
+		o.Write(t, "message", detached)
+		o.Run(t, "cms -verify -binary -inform DER -in message -content content -out plain -CAfile ca.pem")
 	}
 }

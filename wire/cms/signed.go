@@ -118,7 +118,8 @@ func readSigner(r *reader) *SignerInfo {
 	return si
 }
 
-// readAttributes reads signedAttrs. They are signed as a SET OF in DER whatever the message is written in [RFC 5652 5.4], so they are put in DER's order.
+// readAttributes reads signedAttrs. They are signed as a SET OF in DER whatever the message is written in [RFC 5652 5.4], so they are put
+// in DER's order.
 func (si *SignerInfo) readAttributes(r *reader) {
 	var all [][]byte
 	seen := map[oid]bool{}
