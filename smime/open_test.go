@@ -63,6 +63,30 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
+// TestSealRefuses: what cannot be sealed as asked is not sealed otherwise.
+func TestSealRefuses(t *testing.T) {
+	p := get(t)
+	labo := []cms.Signer{p.signer("labo")}
+	binary := []byte("Content-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\né\r\n")
+	for _, c := range []struct {
+		want   string
+		entity []byte
+		o      smime.SealOptions
+	}{
+		{"nobody signs", entity, smime.SealOptions{}},
+		{"nobody signs", entity, smime.SealOptions{Recipients: []cms.Recipient{p.to("gateway")}, Triple: true}},
+		{"cannot be signed in the open", binary, smime.SealOptions{Signers: labo}},
+		{"not for encryption", entity, smime.SealOptions{Signers: labo, Recipients: []cms.Recipient{p.to("sign-only")}}},
+		{"key of 1024 bits is too weak", entity, smime.SealOptions{Signers: labo, Recipients: []cms.Recipient{p.to("weak")}}},
+		{"unsupported content encryption \"DES-EDE3-CBC\"", entity, smime.SealOptions{Recipients: []cms.Recipient{p.to("gateway")}, Cipher: "DES-EDE3-CBC"}},
+		{"more than one Content-Type", append([]byte("Content-Type: text/html\r\n"), entity...), smime.SealOptions{Signers: labo}},
+	} {
+		if _, err := smime.Seal(c.entity, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
 // TestVerdicts: each thing that can be said against a signer, and nothing else with it.
 func TestVerdicts(t *testing.T) {
 	p := get(t)

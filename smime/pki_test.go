@@ -57,6 +57,7 @@ var thePeople = sync.OnceValues(func() (*people, error) {
 		{"early", "p256", labo, ca, func(c *x509.Certificate) { c.NotBefore = now.Add(24 * time.Hour) }},
 		{"tls", "p256", labo, ca, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }},
 		{"usage", "p256", labo, ca, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }},
+		{"sign-only", "rsa2048", labo, ca, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }},
 		{"card", "p256", "", ca, func(c *x509.Certificate) { c.EmailAddresses = nil }},
 		{"ocsp", "p256", labo, ca, func(c *x509.Certificate) { c.OCSPServer = []string{ocspURL} }},
 		{"crl", "p256", labo, ca, func(c *x509.Certificate) { c.CRLDistributionPoints = []string{crlURL} }},

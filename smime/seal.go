@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -30,6 +31,11 @@ type SealOptions struct {
 func Seal(entity []byte, o SealOptions) ([]byte, error) {
 	if len(o.Signers) == 0 && (len(o.Recipients) == 0 || o.Triple) {
 		return nil, errors.New("nobody signs")
+	}
+	for _, r := range o.Recipients {
+		if err := mayReceive(r.Certificate); err != nil {
+			return nil, err
+		}
 	}
 	head, err := readEntity(entity)
 	if err != nil {
@@ -67,6 +73,20 @@ func Seal(entity []byte, o SealOptions) ([]byte, error) {
 		return o.sign(b, true)
 	}
 	return b, nil
+}
+
+// mayReceive says whether a certificate is for encrypting to its holder [RFC 8550 4.4.2].
+func mayReceive(c *x509.Certificate) error {
+	usage := x509.KeyUsageKeyAgreement
+	if pub, ok := c.PublicKey.(*rsa.PublicKey); ok {
+		if usage = x509.KeyUsageKeyEncipherment; pub.N.BitLen() < 2048 {
+			return fmt.Errorf("the recipient's key of %d bits is too weak", pub.N.BitLen())
+		}
+	}
+	if c.KeyUsage != 0 && c.KeyUsage&usage == 0 {
+		return errors.New("the recipient's certificate is not for encryption")
+	}
+	return nil
 }
 
 // Protect makes of a whole message the entity to seal, so that its header is signed and encrypted with it [RFC 8551 3.1].
