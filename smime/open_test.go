@@ -328,6 +328,21 @@ func TestInjections(t *testing.T) {
 	}
 }
 
+// TestSignedForAnotherPurpose: what a signer signed for another protocol (a time stamp, say) is no mail of his.
+func TestSignedForAnotherPurpose(t *testing.T) {
+	p := get(t)
+	der, err := cms.Sign(entity, cms.SignOptions{Signers: []cms.Signer{p.signer("labo")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := []byte("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01")
+	der = bytes.Replace(der, data, append(bytes.Clone(data[:8]), 5), 1)
+	_, err = smime.Open(context.Background(), mail(wrapped(der)), p.options())
+	if !errors.Is(err, smime.ErrMalformed) || !strings.Contains(err.Error(), "without mail in it") {
+		t.Error(err)
+	}
+}
+
 // TestHeaderProtection: the message inside says who sends, and what the transport shows must agree.
 func TestHeaderProtection(t *testing.T) {
 	p := get(t)
