@@ -24,6 +24,9 @@ const (
 // maxDepth is how deep elements nest; a message needs about a dozen levels and a name in a certificate a few more.
 const maxDepth = 32
 
+// maxIndefinite is how many elements have an indefinite length, whose ends are remembered; a message needs about twenty.
+const maxIndefinite = 4096
+
 // source is one message in BER: its bytes, where its elements of indefinite length end, and the first thing found wrong with it. Once
 // something is wrong every read gives nothing, so that readers need not ask after each step.
 type source struct {
@@ -114,7 +117,10 @@ func (s *source) element(pos, limit, depth int) (element, bool) {
 		if s.ends == nil {
 			s.ends = map[int]int{}
 		}
-		s.ends[pos] = end
+		if s.ends[pos] = end; len(s.ends) > maxIndefinite {
+			s.fail("more than %d elements of indefinite length", maxIndefinite)
+			return e, false
+		}
 	}
 	if end > limit {
 		s.fail("length beyond the end at %d", pos)

@@ -389,6 +389,7 @@ func TestBounds(t *testing.T) {
 		{"40 levels", deep(40), "nest too deep"},
 		{"a million levels", deep(1_000_000), "nest too deep"},
 		{"millions of elements", append(append([]byte{0x30, 0x80}, bytes.Repeat([]byte{5, 0}, 4_000_000)...), 0, 0), "too many elements"},
+		{"thousands without a length", append(append([]byte{0x30, 0x80}, bytes.Repeat([]byte{0x30, 0x80, 0, 0}, 10_000)...), 0, 0), "more than 4096 elements of indefinite length"},
 		{"another content type", []byte("0\x0f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x02\x04\x00"), "unsupported content type 1.2.840.113549.1.7.1"},
 		{"33 signers", signers, "more than 16 signers"},
 		{"65 certificates", certs, "more than 64 certificates"},
