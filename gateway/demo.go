@@ -78,6 +78,7 @@ Passerelle is ready, with three patients and a document for each.
   registry     %[1]s%[2]s    (ITI-18, ITI-42, ITI-51; ?wsdl)
   repository   %[1]s%[3]s  (ITI-41, ITI-43; ?wsdl)
   patients     %[1]s%[4]s      (ITI-44), and %[5]s for ITI-8 over MLLP with TLS
+  audit        %[9]s over TLS (ITI-20), %[1]s%[10]s/AuditEvent?date=ge2026-01-01 (ITI-81), and: passerelle audit search
   operations   http://%[6]s/healthz  /readyz  /metrics
 
 Submit a document, find the patient's documents, retrieve one:
@@ -88,7 +89,7 @@ Submit a document, find the patient's documents, retrieve one:
 
 Stop with Ctrl-C. The data stays in %[8]s.
 
-`, base, RegistryPath, RepositoryPath, PatientsPath, g.Address("mllp"), g.Address("operations"), curl, dir)
+`, base, RegistryPath, RepositoryPath, PatientsPath, g.Address("mllp"), g.Address("operations"), curl, dir, g.Address("audit_tls"), FHIRPath)
 	return err
 }
 
