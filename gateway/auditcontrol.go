@@ -19,9 +19,10 @@ import (
 	"github.com/passerelle-sante/passerelle/hl7"
 )
 
-// AuditRecord and AuditSender are what commands are told of the audit log.
+// AuditRecord, AuditAccess and AuditSender are what commands are told of the audit log.
 type (
 	AuditRecord = arr.Record
+	AuditAccess = arr.Access
 	AuditSender = arr.Sender
 )
 
@@ -186,6 +187,37 @@ func (g *Gateway) serveSenders(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	_ = json.NewEncoder(w).Encode(g.audit.Senders())
+}
+
+// serveAccesses lists who reached a patient's record, as the patient is shown it: newest first, from the index alone.
+func (g *Gateway) serveAccesses(w http.ResponseWriter, r *http.Request) {
+	patient, err := ParsePatient(r.URL.Query().Get("patient"))
+	if err == nil && g.audit == nil {
+		err = errNoAuditLog
+	}
+	limit, limitErr := strconv.Atoi(r.URL.Query().Get("limit"))
+	if err = errors.Join(err, limitErr); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	list, _, err := g.audit.Accesses(r.Context(), operator, patient, arr.Question{Transaction: atna.AuditLogUsed, Text: r.URL.RequestURI(), Criteria: arr.Criteria{Limit: limit}})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(list) // who has gone cannot be told
+}
+
+// AuditAccesses asks the gateway that runs on data who reached a patient's record, newest first.
+func AuditAccesses(ctx context.Context, data, patient string, limit int) ([]AuditAccess, error) {
+	args := url.Values{"patient": {patient}, "limit": {strconv.Itoa(limit)}}
+	resp, err := askControl(ctx, data, http.MethodGet, "/audit/accesses?"+args.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var list []AuditAccess
+	return list, json.NewDecoder(resp.Body).Decode(&list)
 }
 
 // AuditRecords asks the gateway that runs on data; total is told first (-1: more than are counted), then each record in turn.

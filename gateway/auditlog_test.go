@@ -185,6 +185,15 @@ func TestOwnTrailIsInTheLog(t *testing.T) {
 	field, value := gateway.PatientField(patient.String())
 	// Both sides of ITI-42 are ours: its source is the repository, its destination the registry.
 	g.awaitRecords(t, 1, map[string][]string{"transaction": {"ITI-43"}, "outcome": {"0"}})
+	accesses, err := gateway.AuditAccesses(t.Context(), g.data, patient.String(), 10)
+	if err != nil || len(accesses) == 0 {
+		t.Fatalf("%v %+v", err, accesses)
+	}
+	for _, a := range accesses {
+		if a.Source != "passerelle" || a.Outcome != "0" || !strings.HasPrefix(a.Transaction, "ITI-") {
+			t.Errorf("%+v", a)
+		}
+	}
 	before := len(g.awaitRecords(t, 1, map[string][]string{field: {value}, "transaction": {"ITI-41"}}))
 	if before != 1 {
 		t.Fatal(before)

@@ -34,6 +34,7 @@ func (g *Gateway) control() (stop func(), err error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /backup", g.serveBackup)
 	mux.HandleFunc("GET /audit/records", g.serveAudit)
+	mux.HandleFunc("GET /audit/accesses", g.serveAccesses)
 	mux.HandleFunc("GET /audit/senders", g.serveSenders)
 	g.serveProofs(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,11 @@ import (
 )
 
 type auditCmd struct {
-	Search  auditSearchCmd  `cmd:"" help:"List records of the audit log of a running gateway, newest first."`
-	Tail    auditTailCmd    `cmd:"" help:"Show the newest records and those that come."`
-	Export  auditExportCmd  `cmd:"" help:"Write records to a file: DICOM XML, FHIR, CSV, or the messages as they came."`
-	Senders auditSendersCmd `cmd:"" help:"List who sent records since the gateway started."`
+	Search   auditSearchCmd   `cmd:"" help:"List records of the audit log of a running gateway, newest first."`
+	Tail     auditTailCmd     `cmd:"" help:"Show the newest records and those that come."`
+	Export   auditExportCmd   `cmd:"" help:"Write records to a file: DICOM XML, FHIR, CSV, or the messages as they came."`
+	Accesses auditAccessesCmd `cmd:"" help:"List who reached a patient's record, when and why, as the patient is shown it."`
+	Senders  auditSendersCmd  `cmd:"" help:"List who sent records since the gateway started."`
 
 	Verify        auditVerifyCmd        `cmd:"" help:"Prove that nobody altered an audit log: an export, a stopped or a running gateway's; or check one proof."`
 	Checkpoint    auditCheckpointCmd    `cmd:"" help:"Print the newest signed checkpoint of a running gateway: keep it elsewhere."`
@@ -188,16 +190,38 @@ func exportAudit(ctx context.Context, f io.Writer, format, data string, q gatewa
 	return n, errors.Join(err, w.Close(), bar.Finish())
 }
 
-type auditSendersCmd struct {
-	Config string `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
+type auditAccessesCmd struct {
+	configFile
+	Patient string `arg:"" help:"Patient identifier, id^^^&OID&ISO."`
+	Limit   int    `help:"At most so many." default:"50"`
 }
 
-func (c *auditSendersCmd) Run(ctx context.Context) error {
-	cfg, err := gateway.Load(c.Config, os.Environ())
+func (c *auditAccessesCmd) Run(ctx context.Context) error {
+	data, err := c.data()
 	if err != nil {
 		return err
 	}
-	all, err := gateway.AuditSenders(ctx, cfg.Data)
+	list, err := gateway.AuditAccesses(ctx, data, c.Patient, c.Limit)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "when\twho\trole\tstructure\tpurpose\treason\twhat\tdocuments\toutcome")
+	for _, a := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s %s\t%s\t%s\n", a.Time.Local().Format(time.DateTime), cmp.Or(a.Name, a.Who), a.Role, a.Structure, a.Purpose, a.Reason,
+			a.Transaction, a.Event, a.Documents, a.Outcome)
+	}
+	return t.Flush()
+}
+
+type auditSendersCmd struct{ configFile }
+
+func (c *auditSendersCmd) Run(ctx context.Context) error {
+	data, err := c.data()
+	if err != nil {
+		return err
+	}
+	all, err := gateway.AuditSenders(ctx, data)
 	if err != nil {
 		return err
 	}
