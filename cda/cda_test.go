@@ -22,7 +22,7 @@ func TestReadHeader(t *testing.T) {
 	}
 	p := d.RecordTargets[0].Patient
 	for i, x := range []struct{ got, want any }{
-		{d.Level, cda.Level3}, {d.RealmCode, "FR"}, {d.TypeID.Extension, "POCD_HD000040"}, {len(d.TemplateIDs), 3}, {d.ID.Root, "1.2.250.1.999.1.1.10.1"},
+		{d.Level, cda.Level3}, {d.RealmCode, "FR"}, {d.TypeID.Extension, "POCD_HD000040"}, {len(d.TemplateIDs), 4}, {d.ID.Root, "1.2.250.1.999.1.1.10.1"},
 		{d.Code.Display, "CR d'examens biologiques"}, {d.Title, "CR d'examens biologiques"}, {d.EffectiveTime.Value, "20260105171000+0100"}, {d.VersionNumber, "1"},
 		{d.RecordTargets[0].IDs[0].Extension, "211020990000185"}, {p.Names[0].Parts.Get("family", "BR"), "ESSAI-CAMUSET"}, {p.Names[0].Parts.Get("given", ""), "BASTIEN"},
 		{p.BirthTime.Value, "19110202"}, {p.Birthplace.Parts.Any("county"), "51215"}, {d.Authors[0].Names[0].String(), "ESSAI-DURANT Romuald"},

@@ -27,6 +27,7 @@ type Config struct {
 	Repository RepositoryConfig `yaml:"repository"`
 	Documents  DocumentsConfig  `yaml:"documents"`
 	Patients   PatientsConfig   `yaml:"patients"`
+	Mailbox    MailboxConfig    `yaml:"mailbox"`
 	Audit      AuditConfig      `yaml:"audit"`
 	Clock      ClockConfig      `yaml:"clock"`
 	Store      StoreConfig      `yaml:"store"`
@@ -50,6 +51,9 @@ type ListenConfig struct {
 	AuditTLS   string `yaml:"audit_tls"`  // ITI-20 over TLS with client certificates (RFC 5425)
 	AuditTCP   string `yaml:"audit_tcp"`  // ITI-20 over TCP without any protection
 	AuditUDP   string `yaml:"audit_udp"`  // ITI-20 over UDP without any protection (RFC 5426)
+	SMTP       string `yaml:"smtp"`       // the mailbox, with STARTTLS due; client certificates where senders have them
+	PlainSMTP  string `yaml:"plain_smtp"` // the mailbox without any protection: loopback only
+	LMTP       string `yaml:"lmtp"`       // the mailbox behind a mail server on this machine: loopback only
 }
 
 // TLSConfig are the certificate files, PEM.
@@ -166,6 +170,7 @@ func defaults() Config {
 		Audit:     AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
 		Clock:     ClockConfig{MaxOffset: 1000, Every: 600},
 		Store:     StoreConfig{ObjectCache: 128 << 20},
+		Mailbox:   defaultMailbox(),
 		Log:       LogConfig{Format: "json", Level: "info"},
 	}
 }
@@ -229,6 +234,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 		}
 	}
 	c.checkAudit(wrong)
+	c.checkMailbox(wrong)
 	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)
@@ -282,7 +288,8 @@ func (c *Config) checkListen(wrong func(key, format string, args ...any)) {
 		wrong("listen.soap", "no SOAP door is open: give host:port")
 	}
 	for key, addr := range map[string]string{"listen.soap": c.Listen.SOAP, "listen.plain_soap": c.Listen.PlainSOAP, "listen.mllp": c.Listen.MLLP,
-		"listen.plain_mllp": c.Listen.PlainMLLP, "listen.operations": c.Listen.Operations, "listen.audit_tls": c.Listen.AuditTLS, "listen.audit_tcp": c.Listen.AuditTCP, "listen.audit_udp": c.Listen.AuditUDP} {
+		"listen.plain_mllp": c.Listen.PlainMLLP, "listen.operations": c.Listen.Operations, "listen.audit_tls": c.Listen.AuditTLS, "listen.audit_tcp": c.Listen.AuditTCP, "listen.audit_udp": c.Listen.AuditUDP,
+		"listen.smtp": c.Listen.SMTP, "listen.plain_smtp": c.Listen.PlainSMTP, "listen.lmtp": c.Listen.LMTP} {
 		if addr == "" {
 			continue
 		}
@@ -291,7 +298,7 @@ func (c *Config) checkListen(wrong func(key, format string, args ...any)) {
 			wrong(key, "%q is not host:port", addr)
 			continue
 		}
-		if strings.HasPrefix(key, "listen.plain") && !loopback(host) {
+		if (strings.HasPrefix(key, "listen.plain") || key == "listen.lmtp") && !loopback(host) {
 			wrong(key, "%q is not a loopback address; what has no protection does not leave the machine", addr)
 		}
 	}
@@ -303,7 +310,7 @@ func loopback(host string) bool {
 }
 
 func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
-	if c.Listen.SOAP == "" && c.Listen.MLLP == "" && c.Listen.AuditTLS == "" {
+	if c.Listen.SOAP == "" && c.Listen.MLLP == "" && c.Listen.AuditTLS == "" && c.Listen.SMTP == "" {
 		return
 	}
 	for key, file := range map[string]string{"tls.certificate": c.TLS.Certificate, "tls.key": c.TLS.Key, "tls.client_ca": c.TLS.ClientCA} {
@@ -327,5 +334,10 @@ func (c *Config) resolve(dir string) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
+	c.Mailbox.resolve(func(p *string) {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	})
 	c.Documents.Validation.resolve(dir)
 }

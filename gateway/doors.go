@@ -52,6 +52,9 @@ func (g *Gateway) serve(ctx context.Context, ready func(*Gateway)) error {
 		func() error { return doors.syslogUDP(ctx, "audit_udp", g.cfg.Listen.AuditUDP) },
 		func() error { return doors.mllp(ctx, "mllp", g.cfg.Listen.MLLP, true) },
 		func() error { return doors.mllp(ctx, "plain_mllp", g.cfg.Listen.PlainMLLP, false) },
+		func() error { return doors.mail(ctx, "smtp", g.cfg.Listen.SMTP, true, false) },
+		func() error { return doors.mail(ctx, "plain_smtp", g.cfg.Listen.PlainSMTP, false, false) },
+		func() error { return doors.mail(ctx, "lmtp", g.cfg.Listen.LMTP, false, true) },
 		func() error { return doors.http("soap", g.cfg.Listen.SOAP, handler, true) },
 		func() error { return doors.http("plain_soap", g.cfg.Listen.PlainSOAP, handler, false) },
 	} {

@@ -57,6 +57,7 @@ type Gateway struct {
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
+	mailbox    *mailbox           // nil when there is none
 	clock      *clock
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
@@ -122,6 +123,9 @@ func (g *Gateway) openStores() (err error) {
 	if err := g.openAudit(); err != nil {
 		return errors.Join(err, g.blobs.Close(), g.db.Close())
 	}
+	if err := g.openMailbox(); err != nil {
+		return errors.Join(err, g.closeStores())
+	}
 	return nil
 }
 
@@ -130,7 +134,7 @@ func (g *Gateway) closeStores() error {
 	if g.audit != nil {
 		audit = g.audit.trail.Close()
 	}
-	return errors.Join(audit, g.blobs.Close(), g.db.Close())
+	return errors.Join(g.mailbox.close(), audit, g.blobs.Close(), g.db.Close())
 }
 
 func (g *Gateway) buildActors(version string) (err error) {
@@ -165,6 +169,9 @@ func (g *Gateway) buildActors(version string) (err error) {
 	g.patients, err = manager.New(manager.Config{Lenient: &lenient, Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
 		Clock: time.Now, NewID: newMessageID, Log: g.log})
 	if err != nil {
+		return err
+	}
+	if err := g.buildMailbox(); err != nil {
 		return err
 	}
 	return g.buildAudit()
@@ -248,6 +255,13 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 	}
 	if g.judge != nil {
 		wg.Go(func() { g.judge.run(ctx) })
+	}
+	if g.mailbox != nil {
+		wg.Go(func() {
+			if err := g.mailbox.Run(ctx); err != nil {
+				g.log.Error("the mailbox stopped", "error", err)
+			}
+		})
 	}
 	if g.remote != nil {
 		wg.Go(func() { g.keepSettling(ctx) })

@@ -1,4 +1,4 @@
-// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit, document, validate.
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit, mailbox, document, validate.
 package main
 
 import (
@@ -27,6 +27,7 @@ type cli struct {
 	Backup   backupCmd   `cmd:"" help:"Copy a running gateway's store to a folder."`
 	Restore  restoreCmd  `cmd:"" help:"Make a data folder from a backup."`
 	Audit    auditCmd    `cmd:"" help:"Read, prove and export the audit log of a gateway."`
+	Mailbox  mailboxCmd  `cmd:"" help:"Deal with the mail that a gateway has set aside."`
 	Document documentCmd `cmd:"" help:"Show a clinical document, or what can be lifted out of it."`
 	Validate validateCmd `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

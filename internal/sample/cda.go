@@ -41,6 +41,9 @@ func ClinicalDocument(n int, k Kind, body string) []byte {
 	if k.Template != "" {
 		model = `<templateId root="` + k.Template + `" extension="` + k.Edition + `"/>`
 	}
+	if k == LabReportKind {
+		model += `<templateId root="1.3.6.1.4.1.19376.1.3.3"/>` // XD-LAB
+	}
 	id := PatientID(n)
 	birth := fmt.Sprintf("19%02d0%d0%d", n%90+10, n%9+1, n%9+1)
 	sex := []string{"M", "F"}[n%2]

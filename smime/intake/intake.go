@@ -1,0 +1,244 @@
+// Package intake is the mailbox actor: mail that a laboratory deposits becomes a submission through the same verb as ITI-41, or is set aside with its full reason
+// until somebody decides. It knows messages, archives and clinical documents; who carries mail and where it is kept are others'.
+//
+// # The way of a message
+//
+//	Receive    durable in the spool, then acknowledged to whoever brought it
+//	open       decrypt, verify, and hold the result against what is agreed with the sender's domain
+//	unpack     IHE_XDM.ZIP, bare CDA, or PDF with headers: submissions and the bytes of their documents
+//	judge      one patient, valid documents, metadata that say what the documents say
+//	deposit    ProvideAndRegister, with its gate and its audit
+//	answer     what the sender asked for, once
+//
+// What happens to a message is noted in a ledger by the digest of its bytes before the message leaves the spool: after a crash the work goes on where it
+// stood, and the same message come again is not deposited again.
+package intake
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/mail"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/cda/validate"
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/smime"
+	wiremail "github.com/passerelle-sante/passerelle/wire/mail"
+	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/xdm"
+)
+
+// Folder is where a message of the spool is.
+type Folder string
+
+// The folders: Fresh is accepted and not dealt with, Held is set aside with a reason.
+const (
+	Fresh Folder = "new"
+	Held  Folder = "held"
+)
+
+// ErrGone tells that a message is not, or no longer, in a folder of the spool.
+var ErrGone = errors.New("there is no such message")
+
+// Spool keeps messages that were accepted. What Put and Move acknowledge survives a crash.
+type Spool interface {
+	Put(h *Head, content io.Reader) (id string, err error)
+	List(in Folder) ([]string, error)
+	Get(in Folder, id string, h *Head) (content io.ReadCloser, size int64, err error) // ErrGone
+	Move(from, to Folder, id string, h *Head) error
+	Remove(in Folder, id string) error
+	More() <-chan struct{} // has an element when something came to Fresh
+}
+
+// Ledger remembers what became of messages, by the SHA-256 of their bytes, for as long as the same message may come again.
+type Ledger interface {
+	Find(ctx context.Context, digest [32]byte) (Entry, bool, error)
+	Note(ctx context.Context, digest [32]byte, e Entry) error
+}
+
+// Entry is what became of a message. Message is its name in the spool: another name with the same digest is the same message come again.
+type Entry struct {
+	Message string
+	Time    time.Time
+	Outcome Outcome
+}
+
+// Outcome is how a message ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Deposited Outcome = "deposited" // its documents are in the record
+	SetAside  Outcome = "held"      // it waits in quarantine
+	Noted     Outcome = "noted"     // a receipt for something we sent
+	Discarded Outcome = "discarded" // an operator removed it
+)
+
+// Submitter is the verb of ITI-41, with its gate and its audit: documents are the contents by the ids of their entries. Its error is an xds.Errors with
+// everything that was found.
+type Submitter interface {
+	ProvideAndRegister(ctx context.Context, c auth.Caller, sub *xds.Submission, docs []Document) (xds.Errors, error)
+}
+
+// Document is the content of an entry of a submission.
+type Document struct {
+	Entry xds.ObjectID
+	Open  func() (io.ReadCloser, error)
+}
+
+// Record answers what a deposit must know of what is there already.
+type Record interface {
+	// Entries finds the document entries of a unique id, the newest last.
+	Entries(ctx context.Context, c auth.Caller, id xds.UniqueID) ([]xds.DocumentEntry, error)
+	// Resolve gives the identifier that the record of a patient is kept under: the identifier itself, or the national one a local one belongs to.
+	Resolve(ctx context.Context, c auth.Caller, id hl7.CX) (hl7.CX, bool, error)
+}
+
+// Outbox sends mail. When Send returns nil the mail will go out, whatever happens. Name makes the same mail handed over twice one mail.
+type Outbox interface {
+	Send(ctx context.Context, name, to string, raw []byte) error
+}
+
+// Receipts takes what comes back about mail that we sent. It tells whether it was about any.
+type Receipts interface {
+	Receipt(ctx context.Context, raw []byte) (bool, error)
+}
+
+// Config is what a Mailbox needs. Optional are Receipts, Outbox (then nobody is answered) and Log.
+type Config struct {
+	Addresses      []string        // ours, in lower case; the first signs answers
+	Correspondents []Correspondent // whose mail is taken
+	Spool          Spool
+	Ledger         Ledger
+	Submitter      Submitter
+	Record         Record
+	Outbox         Outbox
+	Receipts       Receipts
+	Open           smime.Options // keys and trust; Received is set for each message
+	Sign           func(entity []byte) ([]byte, error)
+	Validate       validate.Options
+	Lenient        bool // documents with findings of severity error are taken all the same, fatal ones never
+	PDF            PDFDefaults
+	Archive        xdm.Limits
+	MaxMessage     int64 // octets; 40 MiB where 0
+	Workers        int   // messages dealt with at once; 2 where 0
+	SourceID       xds.OID
+	CheckINS       func(id hl7.CX) error // what is wrong with a national identifier; nil for one of another authority
+	Audit          atna.Recorder
+	Events         *atna.Reporter
+	Agent          string // as we name ourselves in answers: host; software
+	Clock          func() time.Time
+	Log            *slog.Logger
+}
+
+// PDFDefaults are the codes of a PDF that comes without metadata: what its sender's headers do not say.
+type PDFDefaults struct {
+	Format, Facility, Practice, Confidentiality, ContentType xds.Code
+	Language                                                 string
+}
+
+// Mailbox is the actor. It is safe for concurrent use.
+type Mailbox struct {
+	cfg   Config
+	mu    sync.Mutex
+	busy  map[[32]byte]chan struct{} // messages being dealt with, by digest: two copies at once are one after the other
+	taken map[string]bool            // messages that a worker has, by name
+	later map[string]time.Time       // messages to try again, and when
+}
+
+// New checks the configuration.
+func New(cfg Config) (*Mailbox, error) {
+	switch {
+	case cfg.Spool == nil, cfg.Ledger == nil, cfg.Submitter == nil, cfg.Record == nil, cfg.Audit == nil, cfg.Events == nil, cfg.Clock == nil:
+		return nil, errors.New("mailbox: Spool, Ledger, Submitter, Record, Audit, Events and Clock are required")
+	case len(cfg.Addresses) == 0:
+		return nil, errors.New("mailbox: an address is due")
+	}
+	for i := range cfg.Correspondents {
+		if err := cfg.Correspondents[i].Check(); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.MaxMessage == 0 {
+		cfg.MaxMessage = 40 << 20
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 2
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.CheckINS == nil {
+		cfg.CheckINS = func(hl7.CX) error { return nil }
+	}
+	return &Mailbox{cfg: cfg, busy: map[[32]byte]chan struct{}{}, taken: map[string]bool{}, later: map[string]time.Time{}}, nil
+}
+
+// Head is what is kept beside the bytes of a message.
+type Head struct {
+	Received time.Time
+	Via      string // smtp, lmtp, or imap: and the account
+	Envelope wiremail.Envelope
+	Size     int64    `json:",omitempty"`
+	Held     *Refusal `json:",omitempty"` // why it is set aside
+	From     string   `json:",omitempty"` // as its header says, once it is held
+	Digest   string   `json:",omitempty"`
+	Despite  []Code   `json:",omitempty"` // reasons that an operator decided not to count
+	By       string   `json:",omitempty"` // that operator
+}
+
+// Accept is the door's question before a message: is it for us, and from one of our correspondents?
+func (m *Mailbox) Accept(_ context.Context, from wiremail.Peer, sender, recipient string) error {
+	if !m.ours(recipient) {
+		return &wiremail.Refusal{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "No such mailbox here"}
+	}
+	if sender == "" {
+		return nil // receipts and bounces have no sender; what they are shows in the message
+	}
+	c := m.correspondent(sender)
+	if c == nil {
+		return &wiremail.Refusal{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "Nothing is agreed with the domain of this sender; ask for an agreement first"}
+	}
+	if !c.mayBring(from.Name) {
+		return &wiremail.Refusal{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "This node may not bring mail of that domain; connect with the certificate that was agreed"}
+	}
+	return nil
+}
+
+func (m *Mailbox) ours(address string) bool {
+	address = strings.ToLower(address)
+	for _, a := range m.cfg.Addresses {
+		if a == address {
+			return true
+		}
+	}
+	return false
+}
+
+// Receive takes a message that came by SMTP or LMTP: it is durable when nil comes back.
+func (m *Mailbox) Receive(_ context.Context, e *wiremail.Envelope, content io.Reader) error {
+	_, err := m.cfg.Spool.Put(&Head{Received: m.cfg.Clock(), Via: "smtp", Envelope: *e}, content)
+	return err
+}
+
+// Fetched takes a message that lay in a mailbox elsewhere: it is durable when nil comes back. The account stands for the node that brought it.
+func (m *Mailbox) Fetched(_ context.Context, account string, received time.Time, content io.Reader) error {
+	e := wiremail.Envelope{Peer: wiremail.Peer{Name: account, TLS: true}, Recipients: []wiremail.Recipient{{Address: m.cfg.Addresses[0]}}}
+	_, err := m.cfg.Spool.Put(&Head{Received: received, Via: "imap:" + account, Envelope: e}, content)
+	return err
+}
+
+// address is the mail address of a header field, in lower case; empty where there is not exactly one.
+func address(field string) string {
+	list, err := (&mail.AddressParser{}).ParseList(field)
+	if err != nil || len(list) != 1 {
+		return ""
+	}
+	return strings.ToLower(list[0].Address)
+}

@@ -1,0 +1,319 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-message"
+	"github.com/emersion/go-message/textproto"
+
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/wire/receipt"
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// retryFirst and retryLast bound how long a message waits when the fault is ours: the store cannot be reached, the disk is full.
+const (
+	retryFirst = 5 * time.Second
+	retryLast  = 10 * time.Minute
+)
+
+// Run deals with what is in the spool until ctx ends, and is done when the messages under way are.
+func (m *Mailbox) Run(ctx context.Context) error {
+	work := make(chan string)
+	var wg sync.WaitGroup
+	for range m.cfg.Workers {
+		wg.Go(func() {
+			for id := range work {
+				m.work(context.WithoutCancel(ctx), id)
+			}
+		})
+	}
+	defer wg.Wait()
+	defer close(work)
+	for {
+		ids, err := m.cfg.Spool.List(Fresh)
+		if err != nil {
+			return fmt.Errorf("list the spool: %w", err)
+		}
+		for _, id := range ids {
+			if !m.take(id) {
+				continue
+			}
+			select {
+			case work <- id:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.cfg.Spool.More():
+		case <-time.After(m.nextTry()):
+		}
+	}
+}
+
+// take gives a message to the caller, unless a worker has it or its time has not come.
+func (m *Mailbox) take(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taken[id] || m.cfg.Clock().Before(m.later[id]) {
+		return false
+	}
+	m.taken[id] = true
+	return true
+}
+
+// nextTry is how long until a message that failed is due again.
+func (m *Mailbox) nextTry() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wait := time.Minute
+	for _, at := range m.later {
+		wait = min(wait, at.Sub(m.cfg.Clock()))
+	}
+	return max(wait, 10*time.Millisecond)
+}
+
+// work deals with one message; what fails on our side is tried again.
+func (m *Mailbox) work(ctx context.Context, id string) {
+	err := m.deal(ctx, id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.taken, id)
+	if err == nil {
+		delete(m.later, id)
+		return
+	}
+	wait := retryFirst
+	if before, ok := m.later[id]; ok {
+		wait = min(retryLast, 2*max(retryFirst, m.cfg.Clock().Sub(before)))
+	}
+	m.later[id] = m.cfg.Clock().Add(wait)
+	m.cfg.Log.Error("a message waits", "message", id, "again_in", wait, "error", err)
+}
+
+// letter is a message being dealt with.
+type letter struct {
+	id     string
+	head   Head
+	raw    []byte
+	header textproto.Header // empty where it cannot be read
+	from   string           // address, lower case
+	digest [32]byte
+	trust  trust
+	entity []byte // what was signed, once it is opened
+}
+
+// ending is what became of a letter.
+type ending struct {
+	outcome Outcome
+	refusal *Refusal
+	again   bool // it was in the record before: nobody is told twice
+	patient hl7.CX
+	sets    []xds.UniqueID
+}
+
+func (e *ending) reason() string {
+	if e.refusal == nil {
+		return ""
+	}
+	return string(e.refusal.Code)
+}
+
+// deal takes a message to its end: deposited or set aside, answered, noted, gone from Fresh. An error means that it is still there and will be dealt with again:
+// each step may be done twice.
+func (m *Mailbox) deal(ctx context.Context, id string) error {
+	began := m.cfg.Clock()
+	l, err := m.load(id)
+	if errors.Is(err, ErrGone) {
+		return nil // it was listed before another worker was done with it
+	}
+	if err != nil {
+		return err
+	}
+	defer m.alone(l.digest)()
+	known, ok, err := m.cfg.Ledger.Find(ctx, l.digest)
+	if err != nil {
+		return fmt.Errorf("look up the ledger: %w", err)
+	}
+	var end *ending
+	if ok && known.Message != id && known.Outcome != Discarded {
+		end = &ending{outcome: known.Outcome, again: true}
+		err = m.record(ctx, l, end)
+	} else {
+		end, err = m.settle(ctx, l)
+	}
+	if err != nil {
+		return err
+	}
+	if end.outcome == SetAside && !end.again {
+		l.head.Held, l.head.From, l.head.Size, l.head.Digest = end.refusal, l.from, int64(len(l.raw)), hex.EncodeToString(l.digest[:])
+		l.head.Despite, l.head.By = nil, ""
+		err = m.cfg.Spool.Move(Fresh, Held, id, &l.head)
+	} else {
+		err = m.cfg.Spool.Remove(Fresh, id)
+	}
+	if err != nil {
+		return fmt.Errorf("take out of the spool: %w", err)
+	}
+	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "mail", slog.String("message", id), slog.String("via", l.head.Via), slog.String("node", l.head.Envelope.Peer.Name),
+		slog.String("mode", string(l.trust.mode)), slog.String("outcome", string(end.outcome)), slog.Bool("again", end.again), slog.String("reason", end.reason()),
+		slog.Int("bytes", len(l.raw)), slog.Duration("duration", m.cfg.Clock().Sub(began)))
+	return nil
+}
+
+// settle judges a letter, tells whoever asked to be told, and notes it.
+func (m *Mailbox) settle(ctx context.Context, l *letter) (*ending, error) {
+	end, err := m.judge(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.record(ctx, l, end); err != nil {
+		return nil, err
+	}
+	if end.outcome != SetAside || l.head.By == "" { // refused again after an operator let it go on: the sender knows already
+		if err := m.answer(ctx, l, end); err != nil {
+			return nil, fmt.Errorf("answer: %w", err)
+		}
+	}
+	if err := m.cfg.Ledger.Note(ctx, l.digest, Entry{Message: l.id, Time: m.cfg.Clock(), Outcome: end.outcome}); err != nil {
+		return nil, fmt.Errorf("note in the ledger: %w", err)
+	}
+	return end, nil
+}
+
+// judge takes a letter through every step up to the record. A refusal ends in quarantine; an error is ours.
+func (m *Mailbox) judge(ctx context.Context, l *letter) (*ending, error) {
+	if l.head.Envelope.From == "" || automatic(l.header) {
+		return m.receipt(ctx, l)
+	}
+	end := &ending{outcome: Deposited}
+	err := m.deposit(ctx, l, end)
+	if r := asRefusal(err); r != nil {
+		end.outcome, end.refusal, err = SetAside, r, nil
+		if len(r.Details) > maxDetails {
+			r.Details = append(r.Details[:maxDetails:maxDetails], fmt.Sprintf("and %d more", len(r.Details)-maxDetails))
+		}
+	}
+	return end, err
+}
+
+// receipt hands over what came back about mail of ours. What is automatic and about nothing of ours is set aside and never answered.
+func (m *Mailbox) receipt(ctx context.Context, l *letter) (*ending, error) {
+	if m.cfg.Receipts != nil {
+		if ours, err := m.cfg.Receipts.Receipt(ctx, l.raw); err != nil || ours {
+			return &ending{outcome: Noted}, err
+		}
+	}
+	return &ending{outcome: SetAside, refusal: &Refusal{Code: AutomaticMail}}, nil
+}
+
+// deposit opens, unpacks and judges a letter, and puts what it holds into the record.
+func (m *Mailbox) deposit(ctx context.Context, l *letter, end *ending) error {
+	parts, err := m.open(ctx, l)
+	if err != nil {
+		return err
+	}
+	c := m.caller(l)
+	parcels, err := m.unpack(l, parts)
+	if err != nil {
+		return err
+	}
+	if end.patient, err = m.examine(ctx, c, l, parcels); err != nil {
+		return err
+	}
+	for i := range parcels {
+		end.sets = append(end.sets, parcels[i].sub.Set.UniqueID)
+		if err := m.provide(ctx, c, &parcels[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads a message and what identifies it: sender, time, id and body, for what relays add on the way is not the same twice.
+func (m *Mailbox) load(id string) (*letter, error) {
+	l := &letter{id: id}
+	content, size, err := m.cfg.Spool.Get(Fresh, id, &l.head)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	if size > m.cfg.MaxMessage {
+		return nil, fmt.Errorf("a message of %d bytes in the spool, at most %d are read", size, m.cfg.MaxMessage)
+	}
+	l.raw = make([]byte, size)
+	if _, err := io.ReadFull(content, l.raw); err != nil {
+		return nil, fmt.Errorf("read the message: %w", err)
+	}
+	head, body := split(l.raw)
+	if l.header, err = textproto.ReadHeader(bufio.NewReader(io.MultiReader(bytes.NewReader(head), strings.NewReader("\r\n\r\n")))); err != nil {
+		l.header, body = textproto.Header{}, l.raw
+	}
+	l.from = address(l.header.Get("From"))
+	if strings.HasPrefix(l.head.Via, "imap:") { // whoever delivered it there noted the reverse path
+		l.head.Envelope.From = cmp.Or(strings.Trim(l.header.Get("Return-Path"), "<> "), l.from)
+	}
+	h := sha256.New()
+	for _, field := range []string{"From", "Date", "Message-Id"} {
+		fmt.Fprintf(h, "%q\n", l.header.Get(field))
+	}
+	h.Write(body)
+	h.Sum(l.digest[:0])
+	return l, nil
+}
+
+// maxHeader is as far as the header of a message is looked for, in octets.
+const maxHeader = 256 << 10
+
+func split(raw []byte) (head, body []byte) {
+	in := raw[:min(len(raw), maxHeader)]
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(in, []byte(end)); i >= 0 {
+			return raw[:i], raw[i+len(end):]
+		}
+	}
+	return nil, raw
+}
+
+// alone waits until no other worker has a message with these bytes; the function it gives lets the next one in.
+func (m *Mailbox) alone(digest [32]byte) func() {
+	for {
+		m.mu.Lock()
+		other, ok := m.busy[digest]
+		if !ok {
+			done := make(chan struct{})
+			m.busy[digest] = done
+			m.mu.Unlock()
+			return func() {
+				m.mu.Lock()
+				delete(m.busy, digest)
+				m.mu.Unlock()
+				close(done)
+			}
+		}
+		m.mu.Unlock()
+		<-other
+	}
+}
+
+// automatic tells what programs send about mail: bounces, notifications, replies. It is no deposit. A laboratory's system that sends of its own accord says
+// auto-generated and is welcome [RFC 3834 5].
+func automatic(h textproto.Header) bool {
+	submitted, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(h.Get("Auto-Submitted"))), ";")
+	return strings.TrimSpace(submitted) == "auto-replied" || receipt.IsReport(message.Header{Header: h}) || strings.TrimSpace(h.Get("Return-Path")) == "<>"
+}
