@@ -454,8 +454,7 @@ func (d *doors) mail(ctx context.Context, name, addr string, secure, lmtp bool) 
 		return nil
 	}
 	g := d.g
-	_, domain, _ := strings.Cut(g.cfg.Mailbox.Addresses[0], "@")
-	c := mail.Config{Handler: g.mailbox, Domain: domain, MaxMessage: g.cfg.Mailbox.MaxMessage, LMTP: lmtp, RequireTLS: secure, Log: g.log}
+	c := mail.Config{Handler: g.mailbox, Domain: domainOf(g.cfg.Mailbox.Addresses[0]), MaxMessage: g.cfg.Mailbox.MaxMessage, LMTP: lmtp, RequireTLS: secure, Log: g.log}
 	if secure {
 		tc, err := soap.ServerTLS(g.tls.cert, g.tls.pool, g.tls.opt)
 		if err != nil {
