@@ -20,6 +20,16 @@ import (
 // trail stops the gateway and reads its audit trail, one line a message: event, transactions, action, outcome and text, objects.
 func (r *running) trail(t *testing.T) []string {
 	t.Helper()
+	var lines []string
+	for _, m := range r.messages(t) {
+		lines = append(lines, line(m))
+	}
+	return lines
+}
+
+// messages stops the gateway and reads its audit trail.
+func (r *running) messages(t *testing.T) (out []*atna.AuditMessage) {
+	t.Helper()
 	r.stop()
 	db, err := bolt.Open(filepath.Join(r.data, "metadata"), bolt.Options{})
 	if err != nil {
@@ -30,11 +40,10 @@ func (r *running) trail(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines []string
 	for _, s := range stored {
-		lines = append(lines, line(s.Message))
+		out = append(out, s.Message)
 	}
-	return lines
+	return out
 }
 
 func line(m *atna.AuditMessage) string {

@@ -171,7 +171,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := g.buildMailbox(); err != nil {
+	if err := g.buildMailbox(schema); err != nil {
 		return err
 	}
 	return g.buildAudit()

@@ -28,6 +28,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/mail"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/ebxml"
 	"github.com/passerelle-sante/passerelle/xds/query"
 	"github.com/passerelle-sante/passerelle/xds/registry"
 )
@@ -79,10 +80,11 @@ type PDFConfig struct {
 	Confidentiality string `yaml:"confidentiality"`
 	ContentType     string `yaml:"content_type"`
 	Language        string `yaml:"language"`
+	Archival        bool   `yaml:"archival"` // refuse what is no PDF/A-1, as far as that is judged
 }
 
 func defaultMailbox() MailboxConfig {
-	return MailboxConfig{MaxMessage: 40 << 20, Workers: 2, RememberDays: 60, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
+	return MailboxConfig{MaxMessage: 40 << 20, Workers: 8, RememberDays: 60, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
 		PDF: PDFConfig{Format: "urn:ihe:iti:xds:2017:mimeTypeSufficient^Format donné par le type de média^1.3.6.1.4.1.19376.1.2.3", Confidentiality: "N^Normal^2.16.840.1.113883.5.25", Language: "fr-FR"}}
 }
 
@@ -237,7 +239,7 @@ func certificates(file string) ([]*x509.Certificate, error) {
 }
 
 func (c *PDFConfig) defaults() (d intake.PDFDefaults, err error) {
-	d.Language = c.Language
+	d.Language, d.Archival = c.Language, c.Archival
 	for key, x := range map[string]struct {
 		to   *xds.Code
 		text string
@@ -286,7 +288,7 @@ func (m *mailbox) close() error {
 }
 
 // buildMailbox puts the mailbox together, before the repository that it deposits into and after everything else.
-func (g *Gateway) buildMailbox() error {
+func (g *Gateway) buildMailbox(schema ebxml.Schema) error {
 	if g.mailbox == nil {
 		return nil
 	}
@@ -312,7 +314,7 @@ func (g *Gateway) buildMailbox() error {
 		addresses = append(addresses, strings.ToLower(a))
 	}
 	g.mailbox.Mailbox, err = intake.New(intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
-		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
+		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
 		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, Clock: time.Now, Log: g.log})
 	return err
 }
@@ -344,6 +346,9 @@ func (s mailSpool) Move(from, to intake.Folder, id string, h *intake.Head) error
 }
 func (s mailSpool) Remove(in intake.Folder, id string) error {
 	return gone(s.s.Remove(spool.Folder(in), id))
+}
+func (s mailSpool) Drop(in intake.Folder, id string) error {
+	return gone(s.s.Drop(spool.Folder(in), id))
 }
 func (s mailSpool) More() <-chan struct{} { return s.s.More() }
 

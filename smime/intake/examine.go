@@ -106,7 +106,7 @@ func (m *Mailbox) documents(l *letter, p *parcel, found *findings) error {
 			if err != nil {
 				return err
 			}
-			found.add(where, validate.ValidatePDF(b, m.cfg.Validate), m.cfg.Lenient)
+			found.add(where, validate.ValidatePDF(b, m.cfg.Validate), m.cfg.Lenient || !m.cfg.PDF.Archival)
 			continue
 		default:
 			continue
@@ -157,6 +157,9 @@ func replaced(meta *extract.Metadata) []extract.Relation {
 }
 
 func read(d *content) ([]byte, error) {
+	if d.bytes != nil {
+		return d.bytes, nil
+	}
 	r, err := d.open()
 	if err != nil {
 		return nil, refuse(BadArchive, "a document cannot be unpacked")

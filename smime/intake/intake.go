@@ -24,6 +24,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/cda/validate"
@@ -31,6 +33,7 @@ import (
 	"github.com/passerelle-sante/passerelle/smime"
 	wiremail "github.com/passerelle-sante/passerelle/wire/mail"
 	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/ebxml"
 	"github.com/passerelle-sante/passerelle/xds/xdm"
 )
 
@@ -53,7 +56,8 @@ type Spool interface {
 	Get(in Folder, id string, h *Head) (content io.ReadCloser, size int64, err error) // ErrGone
 	Move(from, to Folder, id string, h *Head) error
 	Remove(in Folder, id string) error
-	More() <-chan struct{} // has an element when something came to Fresh
+	Drop(in Folder, id string) error // Remove without waiting for the disk: a power cut may bring the message back
+	More() <-chan struct{}           // has an element when something came to Fresh
 }
 
 // Ledger remembers what became of messages, by the SHA-256 of their bytes, for as long as the same message may come again.
@@ -122,12 +126,14 @@ type Config struct {
 	Receipts       Receipts
 	Open           smime.Options // keys and trust; Received is set for each message
 	Sign           func(entity []byte) ([]byte, error)
+	Schema         ebxml.Schema // judges the metadata that the decoder cannot vouch for
 	Validate       validate.Options
 	Lenient        bool // documents with findings of severity error are taken all the same, fatal ones never
 	PDF            PDFDefaults
 	Archive        xdm.Limits
 	MaxMessage     int64 // octets; 40 MiB where 0
-	Workers        int   // messages dealt with at once; 2 where 0
+	Workers        int   // messages dealt with at once; 8 where 0: they wait for the disk more than for a processor
+	InFlight       int64 // octets of the messages dealt with at once, which bounds the memory; 128 MiB where 0
 	SourceID       xds.OID
 	CheckINS       func(id hl7.CX) error // what is wrong with a national identifier; nil for one of another authority
 	Audit          atna.Recorder
@@ -137,16 +143,18 @@ type Config struct {
 	Log            *slog.Logger
 }
 
-// PDFDefaults are the codes of a PDF that comes without metadata: what its sender's headers do not say.
+// PDFDefaults are what is asked of PDFs, and the codes of one that comes without metadata: what its sender's headers do not say.
 type PDFDefaults struct {
 	Format, Facility, Practice, Confidentiality, ContentType xds.Code
 	Language                                                 string
+	Archival                                                 bool // a PDF that is no PDF/A-1, as far as that is judged, is refused
 }
 
 // Mailbox is the actor. It is safe for concurrent use.
 type Mailbox struct {
 	cfg   Config
 	mu    sync.Mutex
+	room  *semaphore.Weighted        // for the octets of messages
 	busy  map[[32]byte]chan struct{} // messages being dealt with, by digest: two copies at once are one after the other
 	taken map[string]bool            // messages that a worker has, by name
 	later map[string]time.Time       // messages to try again, and when
@@ -169,7 +177,13 @@ func New(cfg Config) (*Mailbox, error) {
 		cfg.MaxMessage = 40 << 20
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 2
+		cfg.Workers = 8
+	}
+	if cfg.InFlight == 0 {
+		cfg.InFlight = 128 << 20
+	}
+	if cfg.Schema == nil {
+		return nil, errors.New("mailbox: Schema is required")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -177,7 +191,7 @@ func New(cfg Config) (*Mailbox, error) {
 	if cfg.CheckINS == nil {
 		cfg.CheckINS = func(hl7.CX) error { return nil }
 	}
-	return &Mailbox{cfg: cfg, busy: map[[32]byte]chan struct{}{}, taken: map[string]bool{}, later: map[string]time.Time{}}, nil
+	return &Mailbox{cfg: cfg, room: semaphore.NewWeighted(cfg.InFlight), busy: map[[32]byte]chan struct{}{}, taken: map[string]bool{}, later: map[string]time.Time{}}, nil
 }
 
 // Head is what is kept beside the bytes of a message.

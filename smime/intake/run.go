@@ -138,23 +138,27 @@ func (e *ending) reason() string {
 // each step may be done twice.
 func (m *Mailbox) deal(ctx context.Context, id string) error {
 	began := m.cfg.Clock()
-	l, err := m.load(id)
+	l, done, err := m.load(ctx, id)
 	if errors.Is(err, ErrGone) {
 		return nil // it was listed before another worker was done with it
 	}
 	if err != nil {
 		return err
 	}
+	defer done()
 	defer m.alone(l.digest)()
 	known, ok, err := m.cfg.Ledger.Find(ctx, l.digest)
 	if err != nil {
 		return fmt.Errorf("look up the ledger: %w", err)
 	}
 	var end *ending
-	if ok && known.Message != id && known.Outcome != Discarded {
+	switch {
+	case ok && known.Message == id && known.Outcome != SetAside && known.Outcome != Discarded:
+		end = &ending{outcome: known.Outcome, again: true} // a power cut brought it back
+	case ok && known.Message != id && known.Outcome != Discarded:
 		end = &ending{outcome: known.Outcome, again: true}
 		err = m.record(ctx, l, end)
-	} else {
+	default:
 		end, err = m.settle(ctx, l)
 	}
 	if err != nil {
@@ -165,7 +169,7 @@ func (m *Mailbox) deal(ctx context.Context, id string) error {
 		l.head.Despite, l.head.By = nil, ""
 		err = m.cfg.Spool.Move(Fresh, Held, id, &l.head)
 	} else {
-		err = m.cfg.Spool.Remove(Fresh, id)
+		err = m.cfg.Spool.Drop(Fresh, id)
 	}
 	if err != nil {
 		return fmt.Errorf("take out of the spool: %w", err)
@@ -246,19 +250,26 @@ func (m *Mailbox) deposit(ctx context.Context, l *letter, end *ending) error {
 }
 
 // load reads a message and what identifies it: sender, time, id and body, for what relays add on the way is not the same twice.
-func (m *Mailbox) load(id string) (*letter, error) {
-	l := &letter{id: id}
+// It waits until there is room for it; the function it gives makes room again.
+func (m *Mailbox) load(ctx context.Context, id string) (l *letter, done func(), err error) {
+	l = &letter{id: id}
 	content, size, err := m.cfg.Spool.Get(Fresh, id, &l.head)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer content.Close()
 	if size > m.cfg.MaxMessage {
-		return nil, fmt.Errorf("a message of %d bytes in the spool, at most %d are read", size, m.cfg.MaxMessage)
+		return nil, nil, fmt.Errorf("a message of %d bytes in the spool, at most %d are read", size, m.cfg.MaxMessage)
 	}
+	weight := min(size, m.cfg.InFlight)
+	if err := m.room.Acquire(ctx, weight); err != nil {
+		return nil, nil, err
+	}
+	done = func() { m.room.Release(weight) }
 	l.raw = make([]byte, size)
 	if _, err := io.ReadFull(content, l.raw); err != nil {
-		return nil, fmt.Errorf("read the message: %w", err)
+		done()
+		return nil, nil, fmt.Errorf("read the message: %w", err)
 	}
 	head, body := split(l.raw)
 	if l.header, err = textproto.ReadHeader(bufio.NewReader(io.MultiReader(bytes.NewReader(head), strings.NewReader("\r\n\r\n")))); err != nil {
@@ -274,7 +285,7 @@ func (m *Mailbox) load(id string) (*letter, error) {
 	}
 	h.Write(body)
 	h.Sum(l.digest[:0])
-	return l, nil
+	return l, done, nil
 }
 
 // maxHeader is as far as the header of a message is looked for, in octets.

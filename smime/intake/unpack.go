@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,7 @@ type parcel struct {
 type content struct {
 	entry     *xds.DocumentEntry
 	open      func() (io.ReadCloser, error)
+	bytes     []byte             // where they are in memory anyway
 	change    bool               // it replaces the document that its header names [urn:action:extraMetadataSlot]
 	relations []extract.Relation // to documents of the record, by unique id
 }
@@ -126,6 +128,13 @@ func (m *Mailbox) archive(f forms) ([]parcel, error) {
 	inside := map[string]bool{}
 	for i := range a.Subsets {
 		s := &a.Subsets[i]
+		if es, err := m.cfg.Schema.Judge(enveloped(s.Metadata), s.Doubt, nil, xds.CodeRepositoryMetadataError); err != nil || len(es) > 0 {
+			r := &Refusal{Code: BadMetadata}
+			for _, e := range es {
+				r.Details = append(r.Details, s.Name+": "+e.Context)
+			}
+			return nil, r
+		}
 		p := parcel{where: s.Name, sub: s.Submission}
 		for j := range s.Documents {
 			d := &s.Documents[j]
@@ -134,7 +143,7 @@ func (m *Mailbox) archive(f forms) ([]parcel, error) {
 			}
 			d.Entry.URI = ""
 			inside[strings.ToLower(d.Entry.Hash)] = true
-			p.docs = append(p.docs, content{entry: d.Entry, open: d.File.Open, change: d.Action == xdm.Change})
+			p.docs = append(p.docs, content{entry: d.Entry, open: d.File.Open, bytes: d.File.Bytes(), change: d.Action == xdm.Change})
 		}
 		dropAction(p.sub)
 		out = append(out, p)
@@ -149,6 +158,15 @@ func (m *Mailbox) archive(f forms) ([]parcel, error) {
 		}
 	}
 	return out, nil
+}
+
+// enveloped puts METADATA.XML where the schema judges the bodies of messages. It was read before, so that what stands before its root is a declaration at most.
+func enveloped(metadata []byte) []byte {
+	metadata = bytes.TrimPrefix(metadata, []byte("\xEF\xBB\xBF"))
+	if bytes.HasPrefix(metadata, []byte("<?xml")) {
+		_, metadata, _ = bytes.Cut(metadata, []byte("?>"))
+	}
+	return slices.Concat([]byte(`<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>`), metadata, []byte("</s:Body></s:Envelope>"))
 }
 
 // dropAction takes away the slot that tells what to do: it is no metadata of the document.
@@ -184,7 +202,7 @@ func (m *Mailbox) clinical(l *letter, parts []smime.Part) ([]parcel, error) {
 		sub := meta.Submission(xds.UniqueID(oidOf(sum[:16])), l.head.Received)
 		sub.Set.SourceID = m.cfg.SourceID
 		out = append(out, parcel{where: "part " + p.Path, sub: sub,
-			docs: []content{{entry: &sub.Entries[0], open: opener(b), relations: meta.Relations}}})
+			docs: []content{{entry: &sub.Entries[0], open: opener(b), bytes: b, relations: meta.Relations}}})
 	}
 	return out, nil
 }
@@ -234,7 +252,7 @@ func (m *Mailbox) pdfs(l *letter, parts []smime.Part) ([]parcel, error) {
 			Authors: []xds.Author{author}, LegalAuthenticator: author.Person, Title: name, Size: -1, MIMEType: "application/pdf"})
 		sub.Associations = append(sub.Associations, xds.Association{Header: xds.Header{ID: xds.ObjectID("Member" + strconv.Itoa(i+1))}, Type: xds.HasMember,
 			Source: "SubmissionSet01", Target: id, Membership: "Original"})
-		p.docs = append(p.docs, content{open: opener(b)})
+		p.docs = append(p.docs, content{open: opener(b), bytes: b})
 	}
 	for i := range p.docs {
 		p.docs[i].entry = &sub.Entries[i]

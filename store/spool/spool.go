@@ -52,7 +52,8 @@ const maxHead = 1 << 20
 type Spool struct {
 	dir  string
 	lock *os.File
-	mu   sync.Mutex    // of renames, so that a message that is listed is there
+	mu   sync.Mutex // of renames, so that a message that is listed is there
+	disk map[Folder]*flusher
 	more chan struct{} // has an element when something came to New
 }
 
@@ -67,7 +68,10 @@ func Open(dir string) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Spool{dir: dir, lock: lock, more: make(chan struct{}, 1)}
+	s := &Spool{dir: dir, lock: lock, more: make(chan struct{}, 1), disk: map[Folder]*flusher{}}
+	for _, f := range []Folder{New, Held} {
+		s.disk[f] = &flusher{dir: filepath.Join(dir, string(f))}
+	}
 	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
 	for _, f := range left {
 		err = errors.Join(err, os.Remove(filepath.Join(dir, "tmp", f.Name())))
@@ -174,11 +178,55 @@ func (s *Spool) write(to Folder, id string, line []byte, content io.Reader) (siz
 		return 0, errors.Join(err, os.Remove(tmp))
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := os.Rename(tmp, s.path(to, id)); err != nil {
+	err = os.Rename(tmp, s.path(to, id))
+	s.mu.Unlock()
+	if err != nil {
 		return 0, errors.Join(err, os.Remove(tmp))
 	}
-	return size, journal.SyncDir(filepath.Join(s.dir, string(to)))
+	return size, s.disk[to].flush()
+}
+
+// flusher makes the names in a folder durable. Whoever comes while it waits for the disk shares the next round.
+type flusher struct {
+	dir     string
+	mu      sync.Mutex
+	running bool
+	next    *round
+}
+
+type round struct {
+	done chan struct{}
+	err  error
+}
+
+// flush returns when a round that began after it was called has ended.
+func (f *flusher) flush() error {
+	f.mu.Lock()
+	if f.next == nil {
+		f.next = &round{done: make(chan struct{})}
+	}
+	mine := f.next
+	if !f.running {
+		f.running = true
+		go f.run()
+	}
+	f.mu.Unlock()
+	<-mine.done
+	return mine.err
+}
+
+func (f *flusher) run() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.next != nil {
+		r := f.next
+		f.next = nil
+		f.mu.Unlock()
+		r.err = journal.SyncDir(f.dir)
+		close(r.done)
+		f.mu.Lock()
+	}
+	f.running = false
 }
 
 func (s *Spool) path(in Folder, id string) string { return filepath.Join(s.dir, string(in), id) }
@@ -292,11 +340,19 @@ func (s *Spool) Remove(in Folder, id string) error {
 }
 
 func (s *Spool) remove(in Folder, id string) error {
+	return errors.Join(s.Drop(in, id), s.disk[in].flush())
+}
+
+// Drop removes a message without waiting for the disk: a power cut may bring it back. It is for who knows a message again.
+func (s *Spool) Drop(in Folder, id string) error {
+	if !idForm.MatchString(id) {
+		return ErrNotHere
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := os.Remove(s.path(in, id))
 	if errors.Is(err, os.ErrNotExist) {
 		return ErrNotHere
 	}
-	return errors.Join(err, journal.SyncDir(filepath.Join(s.dir, string(in))))
+	return err
 }

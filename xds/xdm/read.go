@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/flate"
+
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/ebxml"
@@ -29,7 +31,8 @@ func Read(r io.ReaderAt, size int64, l Limits) (*Archive, error) {
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, &Error{NotZIP, "", "it cannot be read as a ZIP archive"}
 	}
-	x := &reader{limits: l, files: map[string]*zip.File{}}
+	z.RegisterDecompressor(zip.Deflate, inflate)
+	x := &reader{limits: l, files: map[string]*zip.File{}, keep: l.Keep}
 	if err := x.judge(z.File); err != nil {
 		return nil, err
 	}
@@ -52,7 +55,11 @@ type reader struct {
 	limits  Limits
 	files   map[string]*zip.File
 	folders []string // below IHE_XDM that have a METADATA.XML, in capitals, sorted
+	keep    int64    // bytes of unpacked documents that may still be kept
 }
+
+// inflate unpacks twice as fast as the standard library's.
+func inflate(r io.Reader) io.ReadCloser { return flate.NewReader(r) }
 
 // judge looks at every file before any is opened.
 func (x *reader) judge(files []*zip.File) error {
@@ -176,10 +183,11 @@ func (x *reader) subset(dir string) (*Subset, error) {
 	}
 	for key, f := range x.files {
 		if strings.HasPrefix(key, dir) && !taken[key] && !f.Mode().IsDir() {
-			if _, err := sum(f); err != nil {
+			file, _, err := x.file(f)
+			if err != nil {
 				return nil, err
 			}
-			s.Extra = append(s.Extra, fileOf(f))
+			s.Extra = append(s.Extra, file)
 		}
 	}
 	slices.SortFunc(s.Extra, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
@@ -212,7 +220,7 @@ func (x *reader) document(dir string, e *xds.DocumentEntry, taken map[string]boo
 	if e.Hash == "" || e.Size < 0 {
 		return nil, &Error{NoHash, shown(f.Name), "hash and size of the document are due"}
 	}
-	hash, err := sum(f)
+	file, hash, err := x.file(f)
 	switch {
 	case err != nil:
 		return nil, err
@@ -221,7 +229,7 @@ func (x *reader) document(dir string, e *xds.DocumentEntry, taken map[string]boo
 	case !strings.EqualFold(hash, e.Hash):
 		return nil, &Error{WrongHash, shown(f.Name), "its SHA-1 is not the one in the metadata: the document was changed, or the metadata are of another"}
 	}
-	d.File = fileOf(f)
+	d.File = file
 	return d, nil
 }
 
@@ -234,23 +242,31 @@ func actionOf(e *xds.DocumentEntry) Action {
 	return Add
 }
 
-func fileOf(f *zip.File) File {
-	return File{Name: f.Name, Size: int64(f.UncompressedSize64), open: f.Open}
-}
-
-// sum unpacks a file once: its checksum is looked at, an archive in disguise is refused, and its SHA-1 comes back.
-func sum(f *zip.File) (string, error) {
+// file unpacks a file once: its checksum is looked at, an archive in disguise is refused, and its SHA-1 comes back. A small one is kept as it was unpacked, as far as
+// the limits go.
+func (x *reader) file(f *zip.File) (File, string, error) {
+	out := File{Name: f.Name, Size: int64(f.UncompressedSize64), open: f.Open}
 	h := sha1.New()
 	head := &beginning{}
-	if err := unpack(f, io.MultiWriter(h, head)); err != nil {
-		return "", err
+	to := []io.Writer{h, head}
+	var kept *bytes.Buffer
+	if out.Size <= x.keep {
+		x.keep -= out.Size
+		kept = bytes.NewBuffer(make([]byte, 0, out.Size))
+		to = append(to, kept)
+	}
+	if err := unpack(f, io.MultiWriter(to...)); err != nil {
+		return out, "", err
 	}
 	for _, magic := range []string{"PK\x03\x04", "PK\x05\x06", "\x1F\x8B\x08", "7z\xBC\xAF\x27\x1C", "Rar!"} {
 		if bytes.HasPrefix(head.b, []byte(magic)) {
-			return "", &Error{Nested, shown(f.Name), "an archive within the archive"}
+			return out, "", &Error{Nested, shown(f.Name), "an archive within the archive"}
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	if kept != nil {
+		out.bytes = kept.Bytes()
+	}
+	return out, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func readAll(f *zip.File) ([]byte, error) {

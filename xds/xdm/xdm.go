@@ -4,6 +4,7 @@
 package xdm
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -59,13 +60,14 @@ type Limits struct {
 	Files    int   // 1000
 	Ratio    int64 // how many times its packed size a file beyond 1 MiB may unpack to; 200
 	Metadata int64 // bytes of one METADATA.XML; 8 MiB
+	Keep     int64 // bytes of documents that stay in memory unpacked, so that opening them costs nothing; 1 MiB
 }
 
 func (l Limits) defaults() Limits {
 	for _, v := range []struct {
 		to *int64
 		n  int64
-	}{{&l.Archive, 64 << 20}, {&l.File, 64 << 20}, {&l.Unpacked, 256 << 20}, {&l.Ratio, 200}, {&l.Metadata, 8 << 20}} {
+	}{{&l.Archive, 64 << 20}, {&l.File, 64 << 20}, {&l.Unpacked, 256 << 20}, {&l.Ratio, 200}, {&l.Metadata, 8 << 20}, {&l.Keep, 1 << 20}} {
 		if *v.to <= 0 {
 			*v.to = v.n
 		}
@@ -113,15 +115,22 @@ type Document struct {
 
 // File is a file of the archive whose checksum was right.
 type File struct {
-	Name string // as in the archive
-	Size int64
-	open func() (io.ReadCloser, error)
+	Name  string // as in the archive
+	Size  int64
+	open  func() (io.ReadCloser, error)
+	bytes []byte // when it was kept
 }
+
+// Bytes is the content where it was kept in memory, else nil.
+func (f *File) Bytes() []byte { return f.bytes }
 
 // Open reads the file; it may be opened again. A File without content gives io.EOF at once.
 func (f *File) Open() (io.ReadCloser, error) {
 	if f.open == nil {
 		return io.NopCloser(strings.NewReader("")), nil
+	}
+	if f.bytes != nil {
+		return io.NopCloser(bytes.NewReader(f.bytes)), nil
 	}
 	return f.open()
 }
