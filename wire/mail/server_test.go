@@ -92,6 +92,12 @@ func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, cl
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listen(t, s), &tls.Config{Certificates: []tls.Certificate{id.client}, RootCAs: id.pool, ServerName: "localhost"}
+}
+
+// listen runs a server until the test ends.
+func listen(t *testing.T, s *mail.Server) (addr string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +111,7 @@ func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, cl
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String(), &tls.Config{Certificates: []tls.Certificate{id.client}, RootCAs: id.pool, ServerName: "localhost"}
+	return ln.Addr().String()
 }
 
 func send(c *smtp.Client, from, to string, text string) error {
