@@ -7,6 +7,7 @@ type Transaction string
 const (
 	ITI8  Transaction = "ITI-8"
 	ITI18 Transaction = "ITI-18"
+	ITI32 Transaction = "ITI-32"
 	ITI41 Transaction = "ITI-41"
 	ITI42 Transaction = "ITI-42"
 	ITI43 Transaction = "ITI-43"
@@ -39,7 +40,7 @@ const (
 )
 
 // object is a bit set: what an event is about, besides the patient that every row may name.
-type object uint8
+type object uint16
 
 const (
 	aboutSubmission object = 1 << iota // the submission set
@@ -50,6 +51,7 @@ const (
 	aboutNode                          // the node that failed
 	aboutAlert                         // the users and the alert itself
 	aboutLog                           // the audit log
+	aboutMail                          // the message that carried it
 )
 
 // row is one transaction in the catalogue: the event as the responder and as the initiator record it.
@@ -115,6 +117,8 @@ var catalogue = []row{
 		responder: moment{codeImport, "C"}, initiator: moment{codeExport, "R"}, objects: aboutSubmission},
 	{tx: ITI42, name: "Register Document Set-b", // [ITI-42 3.42.5.1]
 		responder: moment{codeImport, "C"}, initiator: moment{codeExport, "R"}, objects: aboutSubmission},
+	{tx: ITI32, name: "Distribute Document Set on Media", // [ITI-32 3.32.5.1]; by mail
+		responder: moment{codeImport, "C"}, initiator: moment{codeExport, "R"}, objects: aboutSubmission | aboutMail},
 	{tx: ITI61, name: "Register On-Demand Document Entry", // [ITI-61 3.61.5.1]
 		responder: moment{codeImport, "C"}, initiator: moment{codeExport, "R"}, objects: aboutSubmission},
 	{tx: ITI57, name: "Update Document Set", // [ITI-57 3.57.5.1]

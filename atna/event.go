@@ -36,6 +36,7 @@ type Facts struct {
 	QueryID                string
 	QueryHomeCommunityID   string
 	MessageID              string
+	Message                *MessageFact
 	DetailsOfPatientObject []ObjectDetail // added to the patient's object as they are
 }
 
@@ -48,6 +49,12 @@ type Person struct {
 // DocumentFact names one document of ITI-43 or ITI-86.
 type DocumentFact struct {
 	UniqueID, RepositoryUniqueID, HomeCommunityID string
+}
+
+// MessageFact names the mail that carried a submission (ITI-32) and what is to be known of it. ID is its Message-ID, without brackets.
+type MessageFact struct {
+	ID      string
+	Details []ObjectDetail
 }
 
 // Reporter writes our audit messages: it holds what is the same in each of them. It is safe for concurrent use once filled.
@@ -199,6 +206,10 @@ func (w *row) list(to []ParticipantObject, f *Facts) []ParticipantObject {
 	if w.objects&aboutLog != 0 {
 		to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "13",
 			ParticipantObjectIDTypeCode: idURI, ParticipantObjectID: f.Endpoint, ParticipantObjectName: "Security Audit Log"})
+	}
+	if w.objects&aboutMail != 0 && f.Message != nil {
+		to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "20", ParticipantObjectIDTypeCode: idURI,
+			ParticipantObjectID: "mid:" + f.Message.ID, ParticipantObjectDetails: f.Message.Details})
 	}
 	if w.objects&aboutAlert != 0 {
 		to = append(to, ParticipantObject{ParticipantObjectTypeCode: "2", ParticipantObjectTypeCodeRole: "13", ParticipantObjectIDTypeCode: idURI,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -279,7 +280,7 @@ func TestShelf(t *testing.T) {
 	if err := h.Remove(id); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.Get(id, &head); !errors.Is(err, spool.ErrNotHere) {
+	if _, _, err := h.Get(id, &head); !errors.Is(err, spool.ErrNotHere) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 }

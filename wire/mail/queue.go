@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	netmail "net/mail"
@@ -21,7 +22,8 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/receipt"
 )
 
-// QueueStore keeps messages on disk: what Put and Update have returned for is durable. Heads are JSON.
+// QueueStore keeps messages on disk: what Put and Update have returned for is durable. Heads are JSON. Get of what is not there gives an error that is
+// fs.ErrNotExist.
 type QueueStore interface {
 	Put(head any, content io.Reader) (id string, size int64, err error)
 	List() ([]string, error)
@@ -64,6 +66,7 @@ type QueueConfig struct {
 type Queue struct {
 	c       QueueConfig
 	mu      sync.Mutex
+	names   map[string]bool    // references of what is in the queue
 	fresh   []string           // put since the scheduler looked
 	unsaved map[string]*queued // whose state could not be written
 	wake    chan struct{}
@@ -96,7 +99,9 @@ func NewQueue(c QueueConfig) (*Queue, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Queue{c: c, unsaved: map[string]*queued{}, wake: make(chan struct{}, 1)}, nil
+	q := &Queue{c: c, names: map[string]bool{}, unsaved: map[string]*queued{}, wake: make(chan struct{}, 1)}
+	_, err := q.load()
+	return q, err
 }
 
 // queued is what is kept with a message.
@@ -132,6 +137,21 @@ func Classify(e *Envelope, raw []byte) {
 	}
 }
 
+// Send takes a message of ours that nobody is to answer: with the null reverse path, and nothing is told of its delivery. While one of that name is in the queue it
+// is taken for the same, which was sent before a crash.
+func (q *Queue) Send(_ context.Context, name, to string, raw []byte) error {
+	q.mu.Lock()
+	known := q.names[name]
+	q.mu.Unlock()
+	if known {
+		return nil
+	}
+	e := Envelope{Recipients: []Recipient{{Address: to, Notify: []string{"NEVER"}}}}
+	Classify(&e, raw)
+	_, err := q.Put(e, name, bytes.NewReader(raw))
+	return err
+}
+
 // Put takes a message: when it returns nil the message is durable and will be tried until its fate is known. reference comes back with that.
 func (q *Queue) Put(e Envelope, reference string, content io.Reader) (id string, err error) {
 	if len(e.Recipients) == 0 {
@@ -145,6 +165,7 @@ func (q *Queue) Put(e Envelope, reference string, content io.Reader) (id string,
 	}
 	q.mu.Lock()
 	q.fresh = append(q.fresh, id)
+	q.names[reference] = true
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
@@ -227,6 +248,9 @@ func (q *Queue) load() (map[string]time.Time, error) {
 		}
 		_ = content.Close()
 		due[id] = m.Next
+		q.mu.Lock()
+		q.names[m.Reference] = true
+		q.mu.Unlock()
 	}
 	return due, nil
 }
@@ -261,7 +285,7 @@ func (q *Queue) attempt(ctx context.Context, id string) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, q.c.Attempt)
 	defer cancel()
 	m, err := q.advance(ctx, id)
-	if err == nil && m == nil {
+	if err == nil && m == nil || errors.Is(err, fs.ErrNotExist) { // done, or somebody took it away
 		return time.Time{}
 	}
 	if err != nil {
@@ -290,6 +314,9 @@ func (q *Queue) advance(ctx context.Context, id string) (*queued, error) {
 		return m, errors.Join(err, q.save(id, m))
 	}
 	if m.settled() {
+		q.mu.Lock()
+		delete(q.names, m.Reference)
+		q.mu.Unlock()
 		return nil, q.c.Store.Remove(id)
 	}
 	return m, nil
@@ -479,9 +506,5 @@ func (q *Queue) bounce(id string, m *queued, failed []int) error {
 	}
 	l := receipt.DSN(receipt.Bounce{To: m.Envelope.From, Original: message.Header{Header: header}, Delivery: d},
 		receipt.Answerer{From: q.c.Postmaster, Product: q.c.Product, Now: q.c.Now()})
-	raw := l.Raw()
-	e := Envelope{Recipients: []Recipient{{Address: l.To, Notify: []string{"NEVER"}}}}
-	Classify(&e, raw)
-	_, err = q.Put(e, "", bytes.NewReader(raw))
-	return err
+	return q.Send(context.Background(), id+"-bounce", l.To, l.Raw())
 }
