@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,8 +40,13 @@ const (
 	Held Folder = "held"
 )
 
-// ErrNotHere tells that there is no such message in that folder.
-var ErrNotHere = errors.New("there is no such message")
+// ErrNotHere tells that there is no such message in that folder. It is fs.ErrNotExist to who knows no spool.
+var ErrNotHere error = notHere{}
+
+type notHere struct{}
+
+func (notHere) Error() string        { return "there is no such message" }
+func (notHere) Is(target error) bool { return target == fs.ErrNotExist }
 
 // ErrDamaged tells that a file of the spool is not one that was written there.
 var ErrDamaged = errors.New("the spooled message is damaged")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -240,5 +241,46 @@ func child(t *testing.T, dir string) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+func TestShelf(t *testing.T) {
+	dir := t.TempDir()
+	s, err := spool.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := s.Shelf()
+	id, size, err := h.Put(map[string]int{"tries": 0}, strings.NewReader("text"))
+	if err != nil || size != 4 {
+		t.Fatal(id, size, err)
+	}
+	if err := h.Update(t.Context(), id, map[string]int{"tries": 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = spool.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	h = s.Shelf()
+	if ids, err := h.List(); err != nil || len(ids) != 1 || ids[0] != id {
+		t.Fatal(ids, err)
+	}
+	var head map[string]int
+	content, size, err := h.Get(id, &head)
+	if err != nil || size != 4 || head["tries"] != 1 {
+		t.Fatal(size, head, err)
+	}
+	if b, err := io.ReadAll(content); err != nil || string(b) != "text" || content.Close() != nil {
+		t.Errorf("%q %v", b, err)
+	}
+	if err := h.Remove(id); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.Get(id, &head); !errors.Is(err, spool.ErrNotHere) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
 	}
 }

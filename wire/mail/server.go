@@ -1,4 +1,4 @@
-// Package mail receives mail over SMTP and LMTP. It knows envelopes and bytes, and nothing of what a message says.
+// Package mail receives mail over SMTP and LMTP, hands it to other servers, and fetches it over IMAP. It knows envelopes and bytes, and nothing of what a message says.
 package mail
 
 import (
@@ -30,6 +30,7 @@ type Envelope struct {
 	From       string // reverse path, empty for bounces
 	Recipients []Recipient
 	UTF8       bool   // SMTPUTF8 was asked for
+	EightBit   bool   // the content is not 7bit; of mail that is sent
 	RequireTLS bool   // it may go on over TLS only (RFC 8689)
 	EnvelopeID string // ENVID (RFC 3461)
 	Return     string // RET: FULL, HDRS or nothing

@@ -51,8 +51,13 @@ func (m *mailbox) Receive(_ context.Context, e *mail.Envelope, content io.Reader
 	return nil
 }
 
-// serve runs a server until the test ends and gives its address and how to be a client of it.
-func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, client *tls.Config) {
+// identities are a server's and a client's certificates and who vouches for them.
+type identities struct {
+	pair, client tls.Certificate
+	pool         *x509.CertPool
+}
+
+func serverPair(t *testing.T) identities {
 	t.Helper()
 	dir := t.TempDir()
 	if err := testpki.WriteDir(dir, 0); err != nil {
@@ -71,8 +76,15 @@ func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, cl
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
+	return identities{load("server"), load("client"), pool}
+}
+
+// serve runs a server until the test ends and gives its address and how to be a client of it.
+func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, client *tls.Config) {
+	t.Helper()
+	id := serverPair(t)
 	c := mail.Config{Handler: m, Domain: "gateway.example", MaxMessage: 100_000, MaxRecipients: 2,
-		TLS: &tls.Config{Certificates: []tls.Certificate{load("server")}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool}}
+		TLS: &tls.Config{Certificates: []tls.Certificate{id.pair}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: id.pool}}
 	if change != nil {
 		change(&c)
 	}
@@ -80,6 +92,12 @@ func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, cl
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listen(t, s), &tls.Config{Certificates: []tls.Certificate{id.client}, RootCAs: id.pool, ServerName: "localhost"}
+}
+
+// listen runs a server until the test ends.
+func listen(t *testing.T, s *mail.Server) (addr string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +111,7 @@ func serve(t *testing.T, m *mailbox, change func(*mail.Config)) (addr string, cl
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String(), &tls.Config{Certificates: []tls.Certificate{load("client")}, RootCAs: pool, ServerName: "localhost"}
+	return ln.Addr().String()
 }
 
 func send(c *smtp.Client, from, to string, text string) error {
