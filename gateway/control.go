@@ -38,6 +38,7 @@ func (g *Gateway) control() (stop func(), err error) {
 	mux.HandleFunc("GET /audit/senders", g.serveSenders)
 	g.serveProofs(mux)
 	g.serveMailbox(mux)
+	g.servePost(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -63,6 +63,7 @@ type Gateway struct {
 	addresses  map[string]string // of the doors that are open, by name
 
 	settleEvery time.Duration
+	version     string
 }
 
 // Address is the address a door listens on, by its name in the configuration (listen.soap is soap); empty when it is closed.
@@ -141,7 +142,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	hostname, _ := os.Hostname()
 	g.events = &atna.Reporter{SourceID: g.cfg.Node.Name, EnterpriseSite: g.cfg.Node.EnterpriseSite, ProcessID: fmt.Sprint(os.Getpid()),
 		UserID: g.cfg.Node.Name, Address: hostname, SourceTypes: []atna.CodedValue{{Code: "4", Text: "Application Server Process"}}}
-	g.metrics = newMetrics(g, version)
+	g.metrics, g.version = newMetrics(g, version), version
 	schema, err := compileSchema()
 	if err != nil {
 		return err
@@ -262,6 +263,7 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 				g.log.Error("the mailbox stopped", "error", err)
 			}
 		})
+		g.startOutgoing(ctx, wg)
 	}
 	if g.remote != nil {
 		wg.Go(func() { g.keepSettling(ctx) })

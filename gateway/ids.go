@@ -3,6 +3,8 @@ package gateway
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"math/big"
+	"strings"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/xds"
@@ -30,4 +32,10 @@ func newUUID() string {
 	hex.Encode(s[24:], u[10:])
 	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
 	return string(s[:])
+}
+
+// newUniqueID is a unique id of no root but its own: 2.25. and the number of a UUID [ITU-T X.667 7].
+func newUniqueID() xds.UniqueID {
+	n, _ := new(big.Int).SetString(strings.ReplaceAll(newUUID(), "-", ""), 16) // hexadecimal by construction
+	return xds.UniqueID("2.25." + n.String())
 }

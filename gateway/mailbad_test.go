@@ -30,17 +30,17 @@ type badMail struct {
 }
 
 var badMails = []badMail{
-	{name: "unknown authority", letter: letter{signer: "stranger"}, want: "signer-unknown", answer: "901^Autorité du signataire inconnue"},
-	{name: "signer of another address", letter: letter{signer: "elsewhere"}, want: "signer-differs", answer: "901^Signataire différent de l'expéditeur"},
-	{name: "expired", letter: letter{signer: "expired"}, want: "signer-expired", answer: "901^Certificat du signataire hors validité"},
-	{name: "revoked", letter: letter{signer: "revoked"}, want: "signer-revoked", answer: "901^Certificat du signataire révoqué"},
-	{name: "not signed", letter: letter{signer: "-"}, want: "not-signed", answer: "901^Message non signé"},
-	{name: "neither signed nor encrypted", letter: letter{signer: "-", to: "-"}, want: "not-signed, not-encrypted", answer: "901^Message non signé"},
-	{name: "not encrypted", letter: letter{to: "-"}, want: "not-encrypted", answer: "901^Message non chiffré"},
-	{name: "encrypted for somebody else", letter: letter{to: "elsewhere"}, want: "not-recipient", answer: "906^Message chiffré pour un autre destinataire"},
+	{name: "unknown authority", letter: letter{signer: "stranger"}, want: "signer-unknown", answer: "901^Autorite du signataire inconnue"},
+	{name: "signer of another address", letter: letter{signer: "elsewhere"}, want: "signer-differs", answer: "901^Signataire different de l'expediteur"},
+	{name: "expired", letter: letter{signer: "expired"}, want: "signer-expired", answer: "901^Certificat du signataire hors validite"},
+	{name: "revoked", letter: letter{signer: "revoked"}, want: "signer-revoked", answer: "901^Certificat du signataire revoque"},
+	{name: "not signed", letter: letter{signer: "-"}, want: "not-signed", answer: "901^Message non signe"},
+	{name: "neither signed nor encrypted", letter: letter{signer: "-", to: "-"}, want: "not-signed, not-encrypted", answer: "901^Message non signe"},
+	{name: "not encrypted", letter: letter{to: "-"}, want: "not-encrypted", answer: "901^Message non chiffre"},
+	{name: "encrypted for somebody else", letter: letter{to: "elsewhere"}, want: "not-recipient", answer: "906^Message chiffre pour un autre destinataire"},
 	{name: "altered", letter: letter{from: "autre@clinique.example", signer: "elsewhere", to: "-", damage: func(b []byte) []byte {
 		return bytes.Replace(b, []byte("IHE_XDM.ZIP"), []byte("IHE_XDN.ZIP"), 1)
-	}}, want: "altered", answer: "906^Message modifié après signature"},
+	}}, want: "altered", answer: "906^Message modifie apres signature"},
 	{name: "no INS", letter: letter{edit: func(s *xds.Submission) {
 		s.Set.PatientID, s.Entries[0].PatientID = hl7.CX{}, hl7.CX{}
 	}}, want: "no-patient", answer: "903^INS absente"},
@@ -55,7 +55,7 @@ var badMails = []badMail{
 	{name: "unknown code", letter: letter{edit: func(s *xds.Submission) { s.Entries[0].TypeCode.Code = "99999-9" }}, want: "unknown-code: SUBSET01: XDSRepositoryMetadataError DocumentEntry[1].typeCode",
 		answer: "103^Code inconnu"},
 	{name: "another id in the metadata", letter: letter{edit: func(s *xds.Submission) { s.Entries[0].UniqueID = "1.2.3.4" }},
-		want: "document-differs: SUBSET01, document 1: its id is not the unique id of its entry", answer: "906^Document et métadonnées en désaccord"},
+		want: "document-differs: SUBSET01, document 1: its id is not the unique id of its entry", answer: "906^Document et metadonnees en desaccord"},
 	{name: "no document", letter: letter{entity: []byte("Content-Type: text/plain\r\n\r\nBonjour\r\n")}, want: "no-document", answer: "906^Aucun document"},
 	{name: "two archives", letter: letter{entity: mixed(attach("application/zip", "A.ZIP", zipped("A")), attach("application/zip", "B.ZIP", zipped("B")))}, want: "several-forms: 2 archives",
 		answer: "906^Contenu ambigu"},
@@ -175,6 +175,11 @@ func TestBadMail(t *testing.T) {
 		g.mail(t, l.from, raw)
 		g.mail(t, l.from, raw) // the same again is not set aside twice
 		g.settled(t)
+		if bad.answer != "" {
+			if said, about := p.answer(t); said != bad.answer || about != fmt.Sprintf("<%d.%d@labo.example>", l.set, len(l.header)) {
+				t.Errorf("%s: answered %q about %s, want %q", bad.name, said, about, bad.answer)
+			}
+		}
 		held := g.quarantine(t)
 		if len(held) != i+1 || !strings.HasPrefix(held[i], bad.want) || !strings.Contains(bad.want, ":") && strings.Contains(held[i], ":") {
 			t.Errorf("%s: %d set aside, want %d; the last: %.300q, want %q", bad.name, len(held), i+1, held[len(held)-1], bad.want)
@@ -186,6 +191,9 @@ func TestBadMail(t *testing.T) {
 		}
 	}
 	trail := g.trail(t)
+	if n := len(p.got); n > 0 {
+		t.Errorf("%d more answers: %.300s", n, <-p.got)
+	}
 	for _, bad := range badMails {
 		code, _, _ := strings.Cut(strings.ReplaceAll(bad.want, ", ", " "), ":")
 		if !slices.ContainsFunc(trail, func(l string) bool { return strings.HasPrefix(l, "110107 ITI-32 C 4 "+code) }) {

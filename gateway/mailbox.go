@@ -45,6 +45,9 @@ type MailboxConfig struct {
 	Workers        int                   `yaml:"workers"`       // messages dealt with at once
 	RememberDays   int                   `yaml:"remember_days"` // how long the same message is known again
 	PDF            PDFConfig             `yaml:"pdf"`
+	Relay          RelayConfig           `yaml:"relay"`
+	Post           PostConfig            `yaml:"post"`
+	Fetch          []FetchConfig         `yaml:"fetch"`
 }
 
 // KeyPairConfig is a certificate and its key, PEM files.
@@ -84,7 +87,7 @@ type PDFConfig struct {
 }
 
 func defaultMailbox() MailboxConfig {
-	return MailboxConfig{MaxMessage: 40 << 20, Workers: 8, RememberDays: 60, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
+	return MailboxConfig{MaxMessage: 40 << 20, Workers: 8, RememberDays: 60, Relay: RelayConfig{GiveUp: 120, FirstWait: 60}, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
 		PDF: PDFConfig{Format: "urn:ihe:iti:xds:2017:mimeTypeSufficient^Format donné par le type de média^1.3.6.1.4.1.19376.1.2.3", Confidentiality: "N^Normal^2.16.840.1.113883.5.25", Language: "fr-FR"}}
 }
 
@@ -99,6 +102,7 @@ func (c *MailboxConfig) resolve(at func(*string)) {
 	for i := range c.Trust.Lists {
 		at(&c.Trust.Lists[i])
 	}
+	c.resolveOutgoing(at)
 }
 
 var (
@@ -147,6 +151,7 @@ func (c *Config) checkMailbox(wrong func(key, format string, args ...any)) {
 	if _, err := m.open(); err != nil {
 		wrong("mailbox", "%v", err)
 	}
+	m.checkOutgoing(wrong)
 	if _, err := m.PDF.defaults(); err != nil {
 		wrong("mailbox.pdf", "%v", err)
 	}
@@ -260,8 +265,10 @@ func (c *PDFConfig) defaults() (d intake.PDFDefaults, err error) {
 // mailbox is the mailbox with what it keeps.
 type mailbox struct {
 	*intake.Mailbox
-	spool  *spool.Spool
-	ledger *ledger.Ledger
+	*outgoing
+	spool    *spool.Spool
+	ledger   *ledger.Ledger
+	fetchers []*mail.Fetcher
 }
 
 func (g *Gateway) openMailbox() (err error) {
@@ -276,6 +283,9 @@ func (g *Gateway) openMailbox() (err error) {
 	if m.ledger, err = ledger.Open(filepath.Join(dir, "ledger.bolt"), time.Duration(g.cfg.Mailbox.RememberDays)*24*time.Hour); err != nil {
 		return errors.Join(err, m.spool.Close())
 	}
+	if m.outgoing, err = g.openOutgoing(dir); err != nil {
+		return errors.Join(err, m.ledger.Close(), m.spool.Close())
+	}
 	g.mailbox = m
 	return nil
 }
@@ -284,7 +294,7 @@ func (m *mailbox) close() error {
 	if m == nil {
 		return nil
 	}
-	return errors.Join(m.ledger.Close(), m.spool.Close())
+	return errors.Join(m.outgoing.close(), m.ledger.Close(), m.spool.Close())
 }
 
 // buildMailbox puts the mailbox together, before the repository that it deposits into and after everything else.
@@ -309,13 +319,29 @@ func (g *Gateway) buildMailbox(schema ebxml.Schema) error {
 	if err != nil {
 		return err
 	}
+	if err := g.buildOutgoing(); err != nil {
+		return err
+	}
+	if err := g.buildFetchers(); err != nil {
+		return err
+	}
 	var addresses []string
 	for _, a := range c.Addresses {
 		addresses = append(addresses, strings.ToLower(a))
 	}
-	g.mailbox.Mailbox, err = intake.New(intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
+	cfg := intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
 		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
-		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, Clock: time.Now, Log: g.log})
+		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, Clock: time.Now, Log: g.log}
+	if g.mailbox.queue != nil {
+		cfg.Outbox = g.mailbox.queue
+	}
+	if g.mailbox.post != nil {
+		cfg.Receipts = g.mailbox.post
+	}
+	if len(open.Keys) > 0 {
+		cfg.Sign = sealer(open.Keys[0])
+	}
+	g.mailbox.Mailbox, err = intake.New(cfg)
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"net"
 	"net/smtp"
 	"os"
 	"path/filepath"
@@ -23,6 +25,8 @@ import (
 	"github.com/passerelle-sante/passerelle/internal/testpki"
 	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/wire/cms"
+	"github.com/passerelle-sante/passerelle/wire/mail"
+	"github.com/passerelle-sante/passerelle/wire/receipt"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/xdm"
 	"github.com/passerelle-sante/passerelle/xds/xdsclient"
@@ -36,6 +40,38 @@ type post struct {
 	mu        sync.Mutex
 	ids       map[string]testpki.Identity
 	dir       string // mailbox.pem, mailbox.key, anchors.pem, revoked.crl
+	relay     string // address of the mail server that answers go to
+	got       chan []byte
+}
+
+// Accept and Receive are the laboratory's own mail server.
+func (p *post) Accept(context.Context, mail.Peer, string, string) error { return nil }
+func (p *post) Receive(_ context.Context, _ *mail.Envelope, content io.Reader) error {
+	b, err := io.ReadAll(content)
+	if err == nil {
+		p.got <- b
+	}
+	return err
+}
+
+// answer is the next notification that comes back: "processed", or its code and label when it tells of a failure, and what it is about.
+func (p *post) answer(t *testing.T) (said, about string) {
+	t.Helper()
+	select {
+	case raw := <-p.got:
+		r, err := receipt.Parse(bytes.NewReader(raw))
+		if err != nil || r.Disposition == nil {
+			t.Fatalf("%v: %.600s", err, raw)
+		}
+		said = r.Disposition.Type
+		if r.Disposition.Failed() {
+			said = r.Disposition.Code + "^" + r.Disposition.Label
+		}
+		return said, r.Disposition.OriginalMessageID
+	case <-time.After(20 * time.Second):
+		t.Fatal("no answer")
+	}
+	return "", ""
 }
 
 func newPost(t *testing.T) *post {
@@ -48,7 +84,25 @@ func newPost(t *testing.T) *post {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &post{ca: ca, other: other, ids: map[string]testpki.Identity{}, dir: t.TempDir()}
+	p := &post{ca: ca, other: other, ids: map[string]testpki.Identity{}, dir: t.TempDir(), got: make(chan []byte, 1000)}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := mail.NewServer(mail.Config{Handler: p, Domain: "labo.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ctx, ln, time.Second) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the laboratory's mail server: %v", err)
+		}
+	})
+	p.relay = ln.Addr().String()
 	pair, err := p.id(t, "mailbox", nil).PEM()
 	if err != nil {
 		t.Fatal(err)
@@ -108,11 +162,12 @@ mailbox:
   source_id: 1.2.250.1.999.1.25
   certificates: [{certificate: %q, key: %q}]
   trust: {anchors: %q, lists: [%q]}
+  relay: {address: %q, security: none}
   correspondents:
     - {domain: labo.example, mode: smime}
     - {domain: clinique.example, mode: smime, plaintext: true}
     - {domain: "*.mssante.example", mode: transport, nodes: [operateur.example]}
-`, depot, p.dir+"/mailbox.pem", p.dir+"/mailbox.key", p.dir+"/anchors.pem", p.dir+"/revoked.crl")
+`, depot, p.dir+"/mailbox.pem", p.dir+"/mailbox.key", p.dir+"/anchors.pem", p.dir+"/revoked.crl", p.relay)
 }
 
 // letter is a message in the making; the zero value is a good one of the laboratory, signed and encrypted, once doc is set.
@@ -235,7 +290,11 @@ func TestMailDeposit(t *testing.T) {
 	g := run(t, p.config(), `plain_smtp: "127.0.0.1:0"`)
 	g.announce(t, 1)
 	doc := sample.LabReport(1)
-	g.mail(t, "resultats@labo.example", p.write(t, letter{docs: [][]byte{doc}, set: 1}))
+	asked := letter{docs: [][]byte{doc}, set: 1, header: []string{"Disposition-Notification-To: resultats@labo.example"}}
+	g.mail(t, "resultats@labo.example", p.write(t, asked))
+	if said, about := p.answer(t); said != "processed" || about != "<1.1@labo.example>" {
+		t.Errorf("answer: %s %s", said, about)
+	}
 	g.settled(t)
 	found := g.entries(t, 1)
 	if len(found) != 1 {
@@ -247,7 +306,7 @@ func TestMailDeposit(t *testing.T) {
 		t.Errorf("retrieved %d bytes of %d, %v", got.Len(), len(doc), err)
 	}
 	// The same message again, and the same archive in another message: deposited once.
-	g.mail(t, "resultats@labo.example", p.write(t, letter{docs: [][]byte{doc}, set: 1}))
+	g.mail(t, "resultats@labo.example", p.write(t, asked))
 	g.settled(t)
 	if n := len(g.entries(t, 1)); n != 1 {
 		t.Errorf("deposited %d times", n)

@@ -68,6 +68,30 @@ func (g *Gateway) serveMailbox(mux *http.ServeMux) {
 	}))
 }
 
+func (g *Gateway) servePost(mux *http.ServeMux) {
+	mux.HandleFunc("POST /mailbox/send", func(w http.ResponseWriter, r *http.Request) {
+		var o sendOrder
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&o)
+		var id string
+		if err == nil {
+			id, err = g.sendMail(r.Context(), operatorNamed(o.Operator), o)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(id) // the caller has gone; the message goes out all the same
+	})
+	mux.HandleFunc("GET /mailbox/sent", func(w http.ResponseWriter, r *http.Request) {
+		list, err := g.sentMail()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(list) // the caller has gone
+	})
+}
+
 // operatorNamed is who gives orders over the control socket: whoever may write there, by the name he goes by.
 func operatorNamed(name string) auth.Caller { return auth.Caller{Node: "operator:" + name} }
 
@@ -114,4 +138,28 @@ func DecideMail(ctx context.Context, data, id, do string, despite []string) erro
 		return err
 	}
 	return resp.Body.Close()
+}
+
+// SendMail has the gateway on data send documents of its record to a correspondent, or to their patient where to is empty. It gives the message's identifier.
+func SendMail(ctx context.Context, data, to string, documents []string, replaces, closed bool) (id string, err error) {
+	body, err := json.Marshal(sendOrder{To: to, Documents: documents, Replaces: replaces, Closed: closed, Operator: operatorName()})
+	if err != nil {
+		return "", err
+	}
+	resp, err := askControl(ctx, data, http.MethodPost, "/mailbox/send", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	return id, json.NewDecoder(resp.Body).Decode(&id)
+}
+
+// Sent lists what the gateway on data sent, and what became of it.
+func Sent(ctx context.Context, data string) (list []SentMail, err error) {
+	resp, err := askControl(ctx, data, http.MethodGet, "/mailbox/sent", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return list, json.NewDecoder(resp.Body).Decode(&list)
 }

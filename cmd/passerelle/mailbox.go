@@ -17,6 +17,8 @@ type mailboxCmd struct {
 	Show    mailboxShowCmd    `cmd:"" help:"Show one message that is set aside: all reasons, and with --raw the message itself, which is audited."`
 	Release mailboxReleaseCmd `cmd:"" help:"Let a message be dealt with again, once its cause is mended; --despite names reasons that do not count this time."`
 	Discard mailboxDiscardCmd `cmd:"" help:"Destroy a message that is set aside. Its sender was told why it was."`
+	Send    mailboxSendCmd    `cmd:"" help:"Send documents of the record to a correspondent, or to their patient."`
+	Sent    mailboxSentCmd    `cmd:"" help:"List what was sent, and what became of it."`
 }
 
 // mailboxOf is the gateway whose mailbox is meant.
@@ -148,4 +150,51 @@ func (c *mailboxDiscardCmd) Run(ctx context.Context) error {
 	}
 	fmt.Println("discarded")
 	return nil
+}
+
+type mailboxSendCmd struct {
+	mailboxOf
+	Documents []string `arg:"" help:"Unique ids of documents of one patient."`
+	To        string   `help:"Address of the correspondent; the patient's own mailbox when left out."`
+	Replaces  bool     `help:"They replace documents that were sent before."`
+	Closed    bool     `help:"The patient may not answer."`
+}
+
+func (c *mailboxSendCmd) Run(ctx context.Context) error {
+	data, err := c.data()
+	if err != nil {
+		return err
+	}
+	id, err := gateway.SendMail(ctx, data, c.To, c.Documents, c.Replaces, c.Closed)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("message %s is in the queue; see 'passerelle mailbox sent'\n", id)
+	return nil
+}
+
+type mailboxSentCmd struct {
+	mailboxOf
+	JSON bool `help:"One JSON document, for programs."`
+}
+
+func (c *mailboxSentCmd) Run(ctx context.Context) error {
+	data, err := c.data()
+	if err != nil {
+		return err
+	}
+	list, err := gateway.Sent(ctx, data)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(os.Stdout).Encode(list)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "MESSAGE\tCREATED\tTO\tDOCUMENTS\tPROTECTED BY\tSTATE\tSINCE\tREASON")
+	for _, s := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Created.Local().Format(time.DateTime), s.To, len(s.Documents), s.Protection, s.State,
+			s.Changed.Local().Format(time.DateTime), orDash(s.Reason))
+	}
+	return w.Flush()
 }

@@ -17,6 +17,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/mail"
@@ -246,6 +247,13 @@ func (m *Mailbox) Fetched(_ context.Context, account string, received time.Time,
 	e := wiremail.Envelope{Peer: wiremail.Peer{Name: account, TLS: true}, Recipients: []wiremail.Recipient{{Address: m.cfg.Addresses[0]}}}
 	_, err := m.cfg.Spool.Put(&Head{Received: received, Via: "imap:" + account, Envelope: e}, content)
 	return err
+}
+
+// Refused records a message that lay in a mailbox elsewhere and was not taken: it stays there.
+func (m *Mailbox) Refused(ctx context.Context, account string, size int64, why error) error {
+	f := atna.Facts{Time: m.cfg.Clock(), Outcome: atna.OutcomeMinorFailure, OutcomeText: "not fetched: " + why.Error(),
+		Message: &atna.MessageFact{Details: []atna.ObjectDetail{{Type: "Mail Size", Value: fmt.Append(nil, size)}}}}
+	return m.cfg.Audit.Record(ctx, m.cfg.Events.Event(atna.ITI32, atna.Responder, f.By(auth.Caller{Node: account, Endpoint: "mailto:" + m.cfg.Addresses[0]})))
 }
 
 // address is the mail address of a header field, in lower case; empty where there is not exactly one.
