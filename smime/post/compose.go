@@ -14,9 +14,11 @@ import (
 	netmail "net/mail"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/cda/extract"
+	"github.com/passerelle-sante/passerelle/cda/print"
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/wire/cms"
@@ -49,7 +51,7 @@ func (p *Post) submission(r *Request, s *Sending) *xds.Submission {
 }
 
 // entity is what the message says: a text, the archive, and the PDF of each document.
-func (p *Post) entity(r *Request, sub *xds.Submission) ([]byte, error) {
+func (p *Post) entity(r *Request, s *Sending, sub *xds.Submission) ([]byte, error) {
 	out := xdm.Outgoing{Submission: sub}
 	var pdfs []attachment
 	left := p.c.MaxSize
@@ -64,7 +66,7 @@ func (p *Post) entity(r *Request, sub *xds.Submission) ([]byte, error) {
 			o.Action = xdm.Change
 		}
 		out.Documents = append(out.Documents, o)
-		if pdf := readable(&sub.Entries[i], b); pdf != nil {
+		if pdf := readable(&sub.Entries[i], b, s.Created); pdf != nil {
 			pdfs = append(pdfs, attachment{unused(pdfs, fileName(&sub.Entries[i], &r.Patient)), "application/pdf", pdf})
 		}
 	}
@@ -101,8 +103,9 @@ func content(d Document, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// readable is the PDF of a document: itself, or the very one it carries. Nil is that there is none.
-func readable(e *xds.DocumentEntry, b []byte) []byte {
+// readable is the PDF of a document: itself, the very one it carries, or what it says on paper. Nil is that there is none: what cannot be read or printed goes as
+// it is, in the archive.
+func readable(e *xds.DocumentEntry, b []byte, at time.Time) []byte {
 	switch kind, _, _ := mime.ParseMediaType(e.MIMEType); kind {
 	case "application/pdf":
 		return b
@@ -111,12 +114,18 @@ func readable(e *xds.DocumentEntry, b []byte) []byte {
 		return nil
 	}
 	body, err := extract.Body(b, cda.Options{})
-	if err != nil || body.MediaType != "application/pdf" {
+	if err == nil && body.MediaType == "application/pdf" {
+		if pdf, err := body.Bytes(int64(len(b))); err == nil {
+			return pdf
+		}
 		return nil
 	}
-	pdf, err := body.Bytes(int64(len(b)))
+	if !errors.Is(err, extract.ErrNoFile) {
+		return nil // a picture, or no clinical document
+	}
+	pdf, err := print.PDF(b, cda.Options{}, at)
 	if err != nil {
-		return nil // what cannot be unpacked goes as it is, in the archive
+		return nil
 	}
 	return pdf
 }
@@ -156,7 +165,7 @@ func multipart(text []string, files []attachment) []byte {
 
 // compose makes the message, sealed as its protection asks.
 func (p *Post) compose(ctx context.Context, id string, r *Request, s *Sending, sub *xds.Submission) ([]byte, error) {
-	entity, err := p.entity(r, sub)
+	entity, err := p.entity(r, s, sub)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/cda/extract"
+	"github.com/passerelle-sante/passerelle/cda/validate/pdfa"
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
@@ -418,6 +419,20 @@ func TestSendEndToEnd(t *testing.T) {
 	}
 	if s := w.await(t, id, post.Sent); !s.Encrypted || s.Protection != post.EndToEnd {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestSendStructured: beside a document of sections goes what it says on paper, for archives.
+func TestSendStructured(t *testing.T) {
+	w := newWorld(t)
+	n3 := sample.LabReport(4)
+	_, m := w.send(t, request(document(t, n3)))
+	_, archive, names, files := parts(t, w.opened(t, m))
+	if got := bytesOf(t, &archive.Subsets[0].Documents[0]); !bytes.Equal(got, n3) {
+		t.Errorf("%d bytes arrived of %d", len(got), len(n3))
+	}
+	if len(files) != 1 || !strings.HasSuffix(names[0], "_LEFEVRE-D'OEUVRE_Anais.pdf") || !bytes.HasPrefix(files[0], []byte("%PDF-1.4\n")) || len(pdfa.Check(files[0])) != 0 {
+		t.Errorf("%q", names)
 	}
 }
 

@@ -63,6 +63,12 @@ func serverPair(t *testing.T) identities {
 	if err := testpki.WriteDir(dir, 0); err != nil {
 		t.Fatal(err)
 	}
+	return pairIn(t, dir)
+}
+
+// pairIn loads what testpki has written into a folder.
+func pairIn(t *testing.T, dir string) identities {
+	t.Helper()
 	load := func(name string) tls.Certificate {
 		c, err := tls.LoadX509KeyPair(dir+"/"+name+".pem", dir+"/"+name+".key")
 		if err != nil {
