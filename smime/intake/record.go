@@ -41,7 +41,11 @@ func (m *Mailbox) messageFact(l *letter, end *ending) *atna.MessageFact {
 	if end.again {
 		outcome += " before"
 	}
-	d := []atna.ObjectDetail{{Type: "Mail Trust", Value: []byte(mode)}, {Type: "Mail Outcome", Value: []byte(outcome)}, {Type: "Mail Spool", Value: []byte(l.id)}}
+	var d []atna.ObjectDetail
+	if mode != "" {
+		d = append(d, atna.ObjectDetail{Type: "Mail Trust", Value: []byte(mode)})
+	}
+	d = append(d, atna.ObjectDetail{Type: "Mail Outcome", Value: []byte(outcome)}, atna.ObjectDetail{Type: "Mail Spool", Value: []byte(l.id)})
 	if l.trust.signed {
 		d = append(d, atna.ObjectDetail{Type: "Mail Signature", Value: []byte(l.trust.verdict)})
 	}
