@@ -213,6 +213,11 @@ func (p *Post) judge(r *Request, s *Sending) error {
 	if err != nil || a.Address != s.To || a.Name != "" {
 		return refuse(BadRecipient, "the recipient is no mail address")
 	}
+	if reply, err := netmail.ParseAddress(r.ReplyTo); err == nil {
+		r.ReplyTo = reply.String()
+	} else if r.ReplyTo != "" {
+		return refuse(BadRecipient, "whom to answer is no mail address")
+	}
 	domain := domainOf(s.To)
 	if strings.EqualFold(domain, p.c.PatientDomain) && (r.To != "" && (!q.Qualified || !strings.EqualFold(s.To, q.INS.ID+"@"+p.c.PatientDomain))) {
 		return refuse(NotQualified, "a patient's mailbox gets that patient's documents only, by a qualified INS")
