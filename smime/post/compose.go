@@ -253,7 +253,7 @@ func appendHeader(b []byte, fields []field) []byte {
 			continue
 		}
 		line := f.name + ":"
-		for i, word := range strings.Split(f.value, " ") {
+		for i, word := range strings.Split(oneLine(f.value), " ") {
 			if i > 0 && len(line)+1+len(word) > 76 {
 				b = append(append(b, line...), "\r\n"...)
 				line = ""

@@ -179,10 +179,12 @@ func (p *Post) Send(ctx context.Context, c auth.Caller, r Request) (string, erro
 		err = fmt.Errorf("queue the message: %w", err)
 		return "", errors.Join(err, p.c.Ledger.Remove(id), p.audit(ctx, c, &r, &s, err))
 	}
-	return id, p.change(ctx, id, func(now *Sending) {
+	// The message goes out: where this cannot be written, what the queue tells next will be.
+	_ = p.change(ctx, id, func(now *Sending) {
 		now.Encrypted = s.Encrypted
 		now.reach(Queued, p.c.Now(), "")
 	})
+	return id, nil
 }
 
 // insAuthorities are those whose numbers are an INS, test and demonstration included.
@@ -210,6 +212,11 @@ func (p *Post) judge(r *Request, s *Sending) error {
 	a, err := netmail.ParseAddress(s.To)
 	if err != nil || a.Address != s.To || a.Name != "" {
 		return refuse(BadRecipient, "the recipient is no mail address")
+	}
+	if reply, err := netmail.ParseAddress(r.ReplyTo); err == nil {
+		r.ReplyTo = reply.String()
+	} else if r.ReplyTo != "" {
+		return refuse(BadRecipient, "whom to answer is no mail address")
 	}
 	domain := domainOf(s.To)
 	if strings.EqualFold(domain, p.c.PatientDomain) && (r.To != "" && (!q.Qualified || !strings.EqualFold(s.To, q.INS.ID+"@"+p.c.PatientDomain))) {

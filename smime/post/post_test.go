@@ -440,7 +440,7 @@ func TestSendStructured(t *testing.T) {
 func TestSendToPatient(t *testing.T) {
 	w := newWorld(t)
 	one, two := document(t, sample.UnstructuredReport(4)), document(t, sample.UnstructuredReport(4))
-	two.Entry.UniqueID = "1.2.250.1.999.1.2"
+	two.Entry.UniqueID, two.Entry.TypeCode.Code = "1.2.250.1.999.1.2", "x\r\nBcc: x@y.example"
 	pdf := document(t, sample.UnstructuredReport(4))
 	content := []byte("%PDF-1.4 …")
 	pdf.Entry.UniqueID, pdf.Entry.MIMEType = "1.2.250.1.999.1.3", "application/pdf"
@@ -454,7 +454,10 @@ func TestSendToPatient(t *testing.T) {
 	}
 	opened := w.opened(t, m)
 	if got := subject(t, opened.Header.Get("Subject")); got != "[Annule et remplace] XDM/1.0/DDM+3 documents LEFEVRE-D'OEUVRE Anais 03/04/1985" || opened.Header.Get("X-Mss-Mes") != "FIN" ||
-		opened.Header.Get("Reply-To") != "secretariat@cabinet.mssante.example" {
+		opened.Header.Get("Reply-To") != "<secretariat@cabinet.mssante.example>" {
+		t.Errorf("%q", got)
+	}
+	if got := opened.Header.Get("X-Mss-Codecda"); opened.Header.Has("Bcc") || !strings.HasSuffix(got, ",x Bcc: x@y.example") {
 		t.Errorf("%q", got)
 	}
 	text, archive, names, files := parts(t, opened)
@@ -499,6 +502,7 @@ func TestRefusals(t *testing.T) {
 		{"no address", func(r *post.Request, _ *post.Config) { r.To = "dr" }, post.BadRecipient},
 		{"two addresses", func(r *post.Request, _ *post.Config) { r.To = "dr@cabinet.mssante.example, x@y.example" }, post.BadRecipient},
 		{"header in the address", func(r *post.Request, _ *post.Config) { r.To = "dr@cabinet.mssante.example\r\nBcc: x@y.example" }, post.BadRecipient},
+		{"header in whom to answer", func(r *post.Request, _ *post.Config) { r.ReplyTo = "a@b.example\r\nBcc: x@y.example" }, post.BadRecipient},
 		{"outside", func(r *post.Request, _ *post.Config) { r.To = "dr@elsewhere.example" }, post.BadRecipient},
 		{"no certificate", func(r *post.Request, _ *post.Config) { r.To = "other@cabinet.example" }, post.NoCertificate},
 		{"too large", func(r *post.Request, _ *post.Config) { r.Documents = []post.Document{big} }, post.TooLarge},

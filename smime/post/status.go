@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"reflect"
 	"strings"
 	"time"
 
@@ -115,9 +116,8 @@ func (p *Post) change(ctx context.Context, id string, f func(*Sending)) error {
 	if err != nil {
 		return err
 	}
-	before := s.State
-	reason := s.Reason
-	if f(&s); s.State == before && s.Reason == reason {
+	before := s
+	if f(&s); reflect.DeepEqual(s, before) {
 		return nil
 	}
 	if err := p.c.Ledger.Update(context.WithoutCancel(ctx), id, &s); err != nil {

@@ -284,3 +284,43 @@ func TestShelf(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestMarks(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "marks")
+	m, err := spool.OpenMarks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(mailbox string) [2]uint32 {
+		t.Helper()
+		validity, last, err := m.Load(t.Context(), mailbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [2]uint32{validity, last}
+	}
+	if got := place("a@b/INBOX"); got != [2]uint32{} {
+		t.Errorf("never read: %v", got)
+	}
+	for _, last := range []uint32{7, 4_000_000_000} {
+		if err := m.Save(t.Context(), "a@b/INBOX", 9, last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err = spool.OpenMarks(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := place("a@b/INBOX"); got != [2]uint32{9, 4_000_000_000} || place("a@b/../INBOX") != [2]uint32{} {
+		t.Errorf("%v", got)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, files[0].Name()), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Load(t.Context(), "a@b/INBOX"); !errors.Is(err, spool.ErrDamaged) {
+		t.Errorf("damaged: %v", err)
+	}
+}

@@ -18,7 +18,10 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/receipt"
 )
 
-var _ mail.QueueStore = spool.Shelf{}
+var (
+	_ mail.QueueStore = spool.Shelf{}
+	_ mail.FetchState = spool.Marks{}
+)
 
 // clock stands still until it is moved.
 type clock struct {
