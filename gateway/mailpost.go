@@ -299,10 +299,14 @@ func (g *Gateway) startOutgoing(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 func (g *Gateway) buildFetchers() error {
+	marks, err := spool.OpenMarks(filepath.Join(g.cfg.Data, "mailbox", "fetched"))
+	if err != nil {
+		return fmt.Errorf("open the marks of mailboxes: %w", err)
+	}
 	for _, f := range g.cfg.Mailbox.Fetch {
 		fetcher, err := mail.NewFetcher(mail.FetchConfig{Addr: f.Address, Security: securities[f.Security], TLS: g.tls.clientConfig(), Login: login(f.User, f.Password, f.Token),
 			Folder: f.Folder, After: afters[f.After], Done: f.Done, Aside: f.Aside, Max: g.cfg.Mailbox.MaxMessage, Poll: time.Duration(f.Poll) * time.Second,
-			Handler: fetched{g, f.Name}, State: g.mailbox.ledger, Log: g.log})
+			Handler: fetched{g, f.Name}, State: marks, Log: g.log})
 		if err != nil {
 			return fmt.Errorf("mailbox.fetch %s: %w", f.Name, err)
 		}

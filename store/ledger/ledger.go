@@ -3,8 +3,7 @@
 // # On disk
 //
 // One bbolt file. Bucket "e" holds an entry as JSON by the digest of its message; bucket "t" holds the same digests by the time they were noted (nanoseconds,
-// big-endian, then the digest), so that old ones are found without reading everything. Bucket "f" holds how far a mailbox elsewhere was read: its UIDVALIDITY and the
-// last UID, 4 bytes each, big-endian, by its name.
+// big-endian, then the digest), so that old ones are found without reading everything.
 package ledger
 
 import (
@@ -22,7 +21,7 @@ import (
 
 var _ intake.Ledger = (*Ledger)(nil)
 
-var entries, times, read = []byte("e"), []byte("t"), []byte("f")
+var entries, times = []byte("e"), []byte("t")
 
 // Ledger is an open file. It is safe for concurrent use.
 type Ledger struct {
@@ -40,8 +39,7 @@ func Open(file string, keep time.Duration) (*Ledger, error) {
 	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(entries)
 		_, err2 := tx.CreateBucketIfNotExists(times)
-		_, err3 := tx.CreateBucketIfNotExists(read)
-		return errors.Join(err, err2, err3)
+		return errors.Join(err, err2)
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -109,21 +107,4 @@ func forget(tx *bbolt.Tx, before time.Time) error {
 
 func timeKey(t time.Time, digest [32]byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 40), uint64(max(t.UnixNano(), 0))), digest[:]...)
-}
-
-// Load tells how far a mailbox was read; 0, 0 when it never was.
-func (l *Ledger) Load(_ context.Context, mailbox string) (uidValidity, lastUID uint32, err error) {
-	err = l.db.View(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket(read).Get([]byte(mailbox)); len(b) == 8 {
-			uidValidity, lastUID = binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
-		}
-		return nil
-	})
-	return uidValidity, lastUID, err
-}
-
-// Save notes how far a mailbox was read, durably.
-func (l *Ledger) Save(_ context.Context, mailbox string, uidValidity, lastUID uint32) error {
-	b := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uidValidity), lastUID)
-	return l.db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(read).Put([]byte(mailbox), b) })
 }

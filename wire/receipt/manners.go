@@ -21,9 +21,14 @@ func MayAnswer(h message.Header, envelopeFrom string) (bool, string) {
 	if media, _, _ := h.ContentType(); notifications[strings.ToLower(media)] {
 		return false, "it is a notification itself"
 	}
+	asks := h.Has("Disposition-Notification-To")
 	for _, f := range machineFields {
 		for _, v := range h.Values(f.name) {
-			if f.says(strings.ToLower(strings.TrimSpace(v))) {
+			v = strings.ToLower(strings.TrimSpace(v))
+			if f.name == "Auto-Submitted" && asks && strings.HasPrefix(v, "auto-generated") {
+				continue // a program that sends results of its own accord and wants to hear of them; what answers never asks
+			}
+			if f.says(v) {
 				return false, f.name
 			}
 		}

@@ -189,7 +189,8 @@ func TestNotDue(t *testing.T) {
 			"a notification was asked for to no address or to several"},
 		{"success, to nobody", []string{"Disposition-Notification-To: ;;"}, "sil@labo-lilas.mssante.example", true, "a notification was asked for to no address or to several"},
 		{"bounce", []string{"Disposition-Notification-To: sil@labo-lilas.mssante.example"}, "", false, "null reverse path"},
-		{"machine", []string{"Disposition-Notification-To: sil@labo-lilas.mssante.example", "Auto-Submitted: auto-generated"}, "sil@labo-lilas.mssante.example", false, "Auto-Submitted"},
+		{"machine", []string{"Disposition-Notification-To: sil@labo-lilas.mssante.example", "Auto-Submitted: auto-replied"}, "sil@labo-lilas.mssante.example", false, "Auto-Submitted"},
+		{"machine that asks for nothing", []string{"Auto-Submitted: auto-generated"}, "sil@labo-lilas.mssante.example", false, "Auto-Submitted"},
 	} {
 		o := original(t, c.fields...)
 		o.EnvelopeFrom = c.from
