@@ -49,10 +49,10 @@ var rings = []ring{
 	// Matching is arithmetic over traits: it has its own record and knows no noun, so that a register of any kind can use it.
 	{"matching", matching, matching},
 	{"actors", actors, slices.Concat(words, wire, nouns, codecs, []string{"policy"})},
-	{"clients", []string{"xds/xdsclient", "pix/pixclient", "atna/recorder"}, slices.Concat(words, wire, nouns, codecs)},
+	{"clients", []string{"xds/xdsclient", "pix/pixclient", "pix/insi", "pix/insi/insisim", "atna/recorder"}, slices.Concat(words, wire, nouns, codecs)},
 	{"stores", stores, slices.Concat(words, nouns, []string{"xds/query", "policy", "store/journal"}, actors)},
 	{"doors", doors, slices.Concat(words, nouns, actors, []string{"policy", "cda/render", "cda/extract"})},
-	{"composition", []string{"gateway"}, slices.Concat(words, wire, nouns, codecs, actors, stores, doors, []string{"policy", "pix/match", "xds/xdsclient", "pix/pixclient", "atna/recorder"})},
+	{"composition", []string{"gateway"}, slices.Concat(words, wire, nouns, codecs, actors, stores, doors, []string{"policy", "pix/match", "xds/xdsclient", "pix/pixclient", "pix/insi", "pix/insi/insisim", "atna/recorder"})},
 	// A suite that shared the product's codecs would bless their faults: conformance knows the wire only, and of it only what frames.
 	{"stranger", []string{"conformance", "conformance/*"}, slices.Concat(words, wire, []string{"conformance/*"})},
 	{"mains", []string{"cmd/*"}, []string{"gateway", "conformance", "conformance/*"}},
