@@ -41,7 +41,7 @@ func (b *bench) identityMatch(ctx context.Context, s scenario) error {
 		must, target float64
 		value        float64
 	}{
-		{"-recall", .75, .80, all.Recall(match.Automatic)},
+		{"-recall", .75, .78, all.Recall(match.Automatic)},
 		{"-recall-with-review", .95, .97, all.Recall(match.Review)},
 		{"-precision-with-review", .90, .95, all.Precision(match.Review)},
 		{"-blocking", .98, .99, all.BlockingRecall()},

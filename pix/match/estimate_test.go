@@ -22,7 +22,7 @@ const trainingSeed = 1
 const parametersHead = `# The parameters of match.Default: field,level,m,u, and what is chosen: threshold,automatic|review,bits and field,most,bits.
 # m and u were learnt without truth (match.Learn) from the synthetic population of seed 1 with 300,000 records, a tenth of them duplicates:
 # go test ./pix/match -run TestParameters -update. A register that has its own records learns its own.
-# The thresholds are for a million identities and rise by a bit with each doubling (Model.ForSize). They are chosen on seed 1 too: see docs/matching.md.
+# The thresholds are for a million identities and rise by a bit with each doubling (Model.ForSize). They were chosen on seeds 2 to 8: see docs/matching.md.
 # Households share an address and a telephone: what these say is capped.
 threshold,automatic,38
 threshold,review,20

@@ -37,7 +37,7 @@ var guards = []guard{
 	{"another sex", Review, func(p *Pattern, _, _ *Prepared) bool { return p[Sex] == Different }},
 	{"more than one slip", Review, func(p *Pattern, _, _ *Prepared) bool { return slips(p) > 1 }},
 	{"nothing exact beside name and birth date: perhaps a homonym", Review, func(p *Pattern, _, _ *Prepared) bool {
-		return p[BirthPlace] != Same && p[Contact] != Same && p[OtherGivenNames] != Same && p[Residence] != Same
+		return p[BirthPlace] != Same && p[Contact] != Same && p[Residence] != Same
 	}},
 }
 

@@ -158,7 +158,7 @@ func (w *world) children(name string, he, she *person, year int, taken *[]string
 	}
 	for i := range list {
 		t := &list[i]
-		for slices.Contains(*taken, t.given[0]) {
+		for slices.ContainsFunc(*taken, func(g string) bool { return alike(g, t.given[0]) }) {
 			t.given[0] = rareGiven(rng)
 		}
 		t.given = append(t.given[:1], slices.DeleteFunc(t.given[1:], func(g string) bool { return g == t.given[0] || slices.Contains(*taken, g) })...)
@@ -173,6 +173,11 @@ func (w *world) children(name string, he, she *person, year int, taken *[]string
 		}
 	}
 	return list
+}
+
+// alike tells names that no parents give to two children: the same, or Jean and Jean-Paul.
+func alike(a, b string) bool {
+	return a == b || strings.HasPrefix(a, b+"-") || strings.HasPrefix(b, a+"-")
 }
 
 // leave is growing up: an own telephone, often an own place, sometimes a marriage.
