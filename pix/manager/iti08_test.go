@@ -63,20 +63,20 @@ func TestITI08(t *testing.T) {
 		if got := string(m.ServeMLLP(t.Context(), mllp.Peer{Address: "192.0.2.9"}, []byte(c.in))); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.name, got, c.want)
 		}
-		if len(store.audit) > 0 {
-			p := store.audit[0].ActiveParticipants[0]
+		if len(store.Audit) > 0 {
+			p := store.Audit[0].ActiveParticipants[0]
 			if p.UserID != at || p.NetworkAccessPointID != "192.0.2.9" {
 				t.Errorf("%s: requester %+v", c.name, p)
 			}
 		}
-		if got := store.drain(&store.audit); !reflect.DeepEqual(got, c.audit) {
+		if got := store.drain(&store.Audit); !reflect.DeepEqual(got, c.audit) {
 			t.Errorf("%s: audited %q", c.name, got)
 		}
 		if got := store.drain(&store.refused); !reflect.DeepEqual(got, c.refused) {
 			t.Errorf("%s: refusal audited %q", c.name, got)
 		}
 	}
-	p := store.patients[id("A").Key()]
+	p := store.Patients[id("A").Key()]
 	if p.Demographics.BirthDate != "19790328" || p.Demographics.Names[0] != "DUPONT^ZOE^^^^^L" || p.Demographics.Addresses[0] != "1 RUE&BIS^^PARIS" || len(p.OtherIDs) != 1 {
 		t.Errorf("stored %+v", p)
 	}
@@ -106,13 +106,13 @@ func TestITI08VersionAndMode(t *testing.T) {
 // TestSamples plays other people's messages when the maintainers' copy is there.
 func TestSamples(t *testing.T) {
 	dir := oracle.Path(t, "samples/hl7v2")
-	store := &memory{patients: map[string]pix.Patient{}, records: map[string]int{}}
+	store := newMemory()
 	m, err := manager.New(manager.Config{Store: store, Recorder: store, Reporter: &atna.Reporter{}, Clock: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	prior := hl7.CX{ID: "704686", AssigningAuthority: hl7.HD{UniversalID: "2.16.840.1.113883.3.37.4.1.1.2.1.1", UniversalIDType: "ISO"}}
-	store.patients[prior.Key()] = pix.Patient{ID: prior}
+	store.Patients[prior.Key()] = pix.Patient{ID: prior, Number: 1 << 32}
 	want := map[string]string{"ITI-8_A01.hl7": "AA", "ITI-8_A04.hl7": "AA", "ITI-8_A08.hl7": "AA", "ITI-8_A40.hl7": "AA", "PAMFR_admission.er7": "AA", "PAMFR_consent.er7": "AA",
 		"PAMFR_discharge.er7": "AR", "ITI-21_query.hl7": "AR", "ORU_R01_CDA.hl7": "AR"}
 	for name, code := range want {
@@ -130,10 +130,10 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	ins := hl7.CX{ID: "279035121518989", AssigningAuthority: hl7.HD{UniversalID: domain, UniversalIDType: "ISO"}}
-	if p, ok := store.patients[ins.Key()]; !ok || len(p.OtherIDs) != 1 || p.Demographics.BirthDate != "19790328" {
+	if p, ok := store.Patients[ins.Key()]; !ok || len(p.OtherIDs) != 1 || p.Demographics.BirthDate != "19790328" {
 		t.Errorf("the INS was not chosen: %+v", p)
 	}
-	if p := store.patients[prior.Key()]; p.MergedInto.ID != "142025" {
+	if p := store.Patients[prior.Key()]; p.MergedInto.ID != "142025" {
 		t.Errorf("not merged: %+v", p)
 	}
 }
