@@ -100,8 +100,11 @@ type Merge struct {
 	Survivor    Patient // as it was; without an identifier when the merge brought it
 	Into        hl7.CX
 	Revision    uint64   // of the survivor after the merge: as long as it has that, nobody told of it since
-	Links       []Link   // that the two had
-	Gained      []hl7.CX // with whom the merge linked the survivor
+	Lost        []Link   // links that ended by it
+	Gained      []Link   // and that came by it
+	Born        []hl7.CX // national identifiers that a claim made known by it
+	Closed      []uint64 // reviews that it closed
+	Opened      []uint64 // and that it opened
 	Objects     []uint64 // the store's numbers of the objects that moved
 	Source      string
 	Transaction string
@@ -126,7 +129,9 @@ type FieldChange struct{ Field, Old string }
 const MaxHistory = 64
 
 // CrossReference is an event for subscribers (ITI-10, ITI-46): the identifiers of one person after a change, and those that are the person's no longer. The
-// lists hold every identifier; who may be told which is decided at delivery.
+// lists hold every identifier; who may be told which is decided at delivery. An identifier that left one person for another is gone in the event of
+// the one and present in that of the other, in either order. Without IDs those who are Gone are of no person with others any more: their identifiers
+// were given up or forgotten.
 type CrossReference struct {
 	Seq         uint64
 	At          hl7.DTM

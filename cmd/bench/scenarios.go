@@ -51,6 +51,7 @@ var scenarios = []scenario{
 	{name: "audit-seal", must: .20, target: .40, do: (*bench).auditSeal},
 	{name: "audit-patient-view", must: 20, target: 20, most: true, unit: "ms", long: true, do: (*bench).auditView},
 	{name: "audit-verify", must: 60, target: 60, most: true, unit: "s", long: true, do: (*bench).auditVerify},
+	{name: "identities", long: true, do: (*bench).identities},
 	{name: "findlatency", must: 1.5, target: 1.5, most: true, long: true, do: (*bench).findLatency},
 }
 

@@ -162,7 +162,7 @@ func (w *work) history(id hl7.CX, fields []pix.FieldChange) error {
 	return nil
 }
 
-// changed lists what old held that p does not.
+// changed lists what old held that p does not. Segments of the sender's own are left out: they tell of visits more than of patients.
 func changed(old, p *pix.Patient) []pix.FieldChange {
 	var list []pix.FieldChange
 	add := func(field string, was, is any, text string) {
@@ -187,7 +187,6 @@ func changed(old, p *pix.Patient) []pix.FieldChange {
 	add("telecoms", was.Telecoms, d.Telecoms, strings.Join(was.Telecoms, "~"))
 	add("status", old.Status, p.Status, string(old.Status))
 	add("flags", old.Flags, p.Flags, flagNames(old.Flags))
-	add("segments", old.Segments, p.Segments, strings.Join(old.Segments, "\r"))
 	return list
 }
 

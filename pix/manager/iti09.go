@@ -103,12 +103,15 @@ func (m *Manager) asked(ctx context.Context, c auth.Caller, q Question, ids []hl
 	return err
 }
 
-// NationalID gives the identifier that documents are filed by for a local one: the national identifier that its own qualified identity claims and is
-// linked with. false: the domain is not one whose identifiers stand in place of the national one, or the node may not use it, or the patient is not known
-// or not qualified. It is one step of another transaction, whose audit record names both.
-func (m *Manager) NationalID(ctx context.Context, c auth.Caller, id hl7.CX) (national hl7.CX, ok bool, err error) {
+// NationalID gives the identifier that documents are filed by. For one of a domain whose identifiers stand in place of the national one that is the
+// national identifier which its own qualified identity claims and is linked with; ok is false when there is none, or the node may not use the
+// domain. Any other identifier comes back as it is. It is one step of another transaction, whose audit record names the patient.
+func (m *Manager) NationalID(ctx context.Context, c auth.Caller, id hl7.CX) (filed hl7.CX, ok bool, err error) {
 	d := pix.Of(m.cfg.Domains, id.AssigningAuthority)
-	if d == nil || !d.InPlace || !d.MayAsk(c.Node) && !d.MayFeed(c.Node) {
+	switch {
+	case d == nil || !d.InPlace:
+		return id, true, nil
+	case !d.MayAsk(c.Node) && !d.MayFeed(c.Node):
 		return hl7.CX{}, false, nil
 	}
 	err = m.cfg.Store.View(ctx, func(tx Tx) error {
@@ -122,13 +125,14 @@ func (m *Manager) NationalID(ctx context.Context, c auth.Caller, id hl7.CX) (nat
 		}
 		for _, l := range links {
 			if other := l.Other(id); l.Reason != pix.Never && m.national(other) {
-				national, ok = hl7.CX{ID: other.ID, AssigningAuthority: hl7.HD{UniversalID: other.AssigningAuthority.UniversalID, UniversalIDType: "ISO"}, TypeCode: m.cfg.FiledAs}, true
+				filed, ok = hl7.CX{ID: other.ID, AssigningAuthority: hl7.HD{UniversalID: other.AssigningAuthority.UniversalID, UniversalIDType: "ISO"},
+					TypeCode: m.cfg.FiledAs}, true
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return hl7.CX{}, false, fmt.Errorf("resolve a local identifier: %w", err)
+		return hl7.CX{}, false, fmt.Errorf("find the national identifier: %w", err)
 	}
-	return national, ok, nil
+	return filed, ok, nil
 }

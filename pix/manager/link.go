@@ -76,7 +76,7 @@ func (w *work) made(a, b hl7.CX, reason pix.Reason) error {
 		case old.Reason == pix.Never && reason == pix.Explicit && old.Transaction == "":
 			return &pix.Error{Code: pix.CodeUnknownKey, At: pix.AtPatientID, Text: "an operator decided that these are two persons"}
 		case old.Reason == pix.Never:
-			if err := w.tx.DeleteLink(a, b); err != nil {
+			if err := w.dropLink(old); err != nil {
 				return err
 			}
 		case old.Reason.Strength() >= reason.Strength():
@@ -161,7 +161,7 @@ func (w *work) never(a, b hl7.CX) error {
 	}
 	w.remember(members)
 	l := pix.Link{A: a, B: b, Reason: pix.Never, Source: w.source, Transaction: w.transaction, MessageID: w.message, At: w.now}
-	if err := w.tx.PutLink(l); err != nil {
+	if err := w.putLink(l); err != nil {
 		return err
 	}
 	return w.regroup(members)

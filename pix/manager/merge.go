@@ -23,7 +23,7 @@ func (w *work) merge(f pix.Feed, survivor pix.Patient) error {
 	if f.Prior.Same(f.Patient.ID) {
 		switch {
 		case f.Event == pix.Moved && survivor.Number != 0:
-			return w.passOn(f.Patient, survivor)
+			return w.passOn(f.Patient)
 		case f.Event != pix.Moved:
 			return &pix.Error{Code: pix.CodeDuplicateKey, At: pix.AtPriorID, Text: "an identifier cannot be merged into itself"}
 		}
@@ -45,17 +45,14 @@ func (w *work) merge(f pix.Feed, survivor pix.Patient) error {
 }
 
 // giveUp does what merge decided.
-func (w *work) giveUp(f pix.Feed, prior, survivor pix.Patient) error {
-	m := pix.Merge{Event: f.Event, Prior: prior, Survivor: survivor, Into: f.Patient.ID, Source: w.source, Transaction: w.transaction, MessageID: w.message, At: w.now}
-	priorLinks, err := w.tx.Links(prior.ID)
+func (w *work) giveUp(f pix.Feed, prior, survivor pix.Patient) (err error) {
+	m := &pix.Merge{Event: f.Event, Prior: prior, Survivor: survivor, Into: f.Patient.ID, Source: w.source, Transaction: w.transaction, MessageID: w.message, At: w.now}
+	w.noting = m
+	defer func() { w.noting = nil }()
+	links, err := w.tx.Links(prior.ID)
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
-	survivorLinks, err := w.tx.Links(f.Patient.ID)
-	if err != nil {
-		return fmt.Errorf("links: %w", err)
-	}
-	m.Links = append(slices.Clone(priorLinks), without(survivorLinks, priorLinks)...)
 	told := f.Patient
 	if f.Event == pix.Renamed {
 		told = completed(told, prior)
@@ -63,7 +60,7 @@ func (w *work) giveUp(f pix.Feed, prior, survivor pix.Patient) error {
 	if err := w.keep(completed(told, survivor), survivor); err != nil {
 		return err
 	}
-	if err := w.strip(prior.ID, priorLinks); err != nil {
+	if err := w.strip(prior.ID, links); err != nil {
 		return err
 	}
 	gone, err := w.patient(prior.ID)
@@ -78,57 +75,60 @@ func (w *work) giveUp(f pix.Feed, prior, survivor pix.Patient) error {
 		return fmt.Errorf("move the records of the prior identifier: %w", err)
 	}
 	w.moved += len(m.Objects)
-	if err := w.inherit(f, priorLinks); err != nil {
+	if err := w.inherit(f, links); err != nil {
 		return err
 	}
-	if err := w.settleAll(append([]hl7.CX{f.Patient.ID}, othersOf(prior.ID, priorLinks)...)); err != nil {
+	if err := w.settle(f.Patient.ID); err != nil {
 		return err
 	}
-	return w.keepMerge(m)
-}
-
-// keepMerge notes how the survivor came out of the merge, and keeps it.
-func (w *work) keepMerge(m pix.Merge) error {
+	if err := w.retarget(prior.ID, links); err != nil {
+		return err
+	}
 	now, err := w.patient(m.Into)
 	if err != nil {
 		return err
 	}
 	m.Revision = now.Revision
-	links, err := w.tx.Links(m.Into)
-	if err != nil {
-		return fmt.Errorf("links: %w", err)
-	}
-	for _, l := range links {
-		if !slices.ContainsFunc(m.Links, func(o pix.Link) bool { return samePairOfLinks(&o, &l) }) {
-			m.Gained = append(m.Gained, l.Other(m.Into))
-		}
-	}
-	if err := w.history(m.Prior.ID, []pix.FieldChange{{Field: "merged into"}}); err != nil {
+	if err := w.history(prior.ID, []pix.FieldChange{{Field: "merged into"}}); err != nil {
 		return err
 	}
-	if err := w.tx.PutMerge(m); err != nil {
+	if err := w.tx.PutMerge(*m); err != nil {
 		return fmt.Errorf("keep what the merge did: %w", err)
+	}
+	return nil
+}
+
+// retarget has those who claim a national identifier that was given up claim the one that took over.
+func (w *work) retarget(prior hl7.CX, links []pix.Link) error {
+	if !w.m.national(prior) {
+		return nil
+	}
+	for _, l := range links {
+		if l.Reason != pix.SharedNational {
+			continue
+		}
+		p, err := w.patient(l.Other(prior))
+		if err != nil {
+			return err
+		}
+		s := settled{work: w, p: p}
+		if s.links, err = w.tx.Links(p.ID); err != nil {
+			return fmt.Errorf("links: %w", err)
+		}
+		if err := s.national(); err != nil {
+			return err
+		}
+		for i := range s.reviews {
+			if err := w.putReview(&s.reviews[i]); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
 func samePairOfLinks(a, b *pix.Link) bool {
 	return a.A.Same(b.A) && a.B.Same(b.B) || a.A.Same(b.B) && a.B.Same(b.A)
-}
-
-// without gives the links of a that are not in b.
-func without(a, b []pix.Link) []pix.Link {
-	return slices.DeleteFunc(slices.Clone(a), func(l pix.Link) bool {
-		return slices.ContainsFunc(b, func(o pix.Link) bool { return samePairOfLinks(&o, &l) })
-	})
-}
-
-func othersOf(id hl7.CX, links []pix.Link) []hl7.CX {
-	ids := make([]hl7.CX, len(links))
-	for i := range links {
-		ids[i] = links[i].Other(id)
-	}
-	return ids
 }
 
 // strip takes every link and every open review from an identity.
@@ -172,9 +172,10 @@ func (w *work) inherit(f pix.Feed, links []pix.Link) error {
 	return nil
 }
 
-// restore puts a link where it was. What forbids it by now is for somebody to look at.
+// restore puts a link where it was, if what it follows from is still so. What forbids it by now is for somebody to look at.
 func (w *work) restore(l pix.Link) error {
-	for _, id := range []hl7.CX{l.A, l.B} {
+	var ends [2]pix.Patient
+	for i, id := range []hl7.CX{l.A, l.B} {
 		p, ok, err := w.tx.Patient(id)
 		if err != nil {
 			return fmt.Errorf("look up patient: %w", err)
@@ -182,35 +183,41 @@ func (w *work) restore(l pix.Link) error {
 		if !ok || !p.Alive() || l.Reason != pix.Never && !p.Linkable() {
 			return nil
 		}
+		ends[i] = p
 	}
-	if l.Reason == pix.Never {
-		return w.part1(l)
+	had, err := w.linkOf(l.A, l.B)
+	if err != nil || had != nil || !w.stands(&l, &ends[0], &ends[1]) {
+		return err // one that is there is somebody's later word
 	}
-	c, err := w.join(l)
+	c := &conflict{pix.CauseParted, "they were said to be two persons before"}
+	switch {
+	case l.Reason != pix.Never:
+		c, err = w.join(l)
+	case !ends[0].SamePerson(&ends[1]):
+		return w.putLink(l)
+	}
 	if err != nil || c == nil {
 		return err
 	}
-	return w.tx.PutReview(&pix.Review{A: l.A, B: l.B, Cause: c.cause, Detail: c.detail, Opened: w.now})
+	return w.putReview(&pix.Review{A: l.A, B: l.B, Cause: c.cause, Detail: c.detail, Opened: w.now})
 }
 
-// part1 keeps a Never as it was, unless the two have become one person by then.
-func (w *work) part1(l pix.Link) error {
-	a, err := w.patient(l.A)
-	if err != nil {
-		return err
+// stands tells whether what a link follows from is still said.
+func (w *work) stands(l *pix.Link, a, b *pix.Patient) bool {
+	switch l.Reason {
+	case pix.SharedNational:
+		if w.m.national(a.ID) {
+			a, b = b, a
+		}
+		return w.vouches(a, b)
+	case pix.Demographic:
+		return w.m.cfg.Matcher != nil && w.m.cfg.Matcher.Compare(&a.Demographics, &b.Demographics).Weight >= w.m.cfg.Automatic
 	}
-	b, err := w.patient(l.B)
-	if err != nil {
-		return err
-	}
-	if a.SamePerson(&b) {
-		return w.tx.PutReview(&pix.Review{A: l.A, B: l.B, Cause: pix.CauseParted, Detail: "they were said to be two persons before", Opened: w.now})
-	}
-	return w.tx.PutLink(l)
+	return true
 }
 
 // passOn is a move that keeps the identifier: it names another person now. Nothing that was known by it is known of that one.
-func (w *work) passOn(p, old pix.Patient) error {
+func (w *work) passOn(p pix.Patient) error {
 	links, err := w.tx.Links(p.ID)
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
@@ -218,10 +225,18 @@ func (w *work) passOn(p, old pix.Patient) error {
 	if err := w.strip(p.ID, links); err != nil {
 		return err
 	}
+	old, err := w.patient(p.ID)
+	if err != nil {
+		return err
+	}
 	if err := w.keep(p, old); err != nil {
 		return err
 	}
-	return w.settleAll(append([]hl7.CX{p.ID}, othersOf(p.ID, links)...))
+	again := []hl7.CX{p.ID}
+	for _, l := range links {
+		again = append(again, l.Other(p.ID))
+	}
+	return w.settleAll(again)
 }
 
 // Unmerge undoes the merge, the move or the change of identifier by which prior was given up: it is in use again as it was, with the records that
@@ -255,18 +270,21 @@ func (m *Manager) Unmerge(ctx context.Context, c auth.Caller, prior hl7.CX) erro
 }
 
 func (w *work) undo(m pix.Merge, survivor pix.Patient) error {
+	w.undoing = true
+	w.event, w.transaction, w.message = m.Event, m.Transaction, m.MessageID
 	n, err := w.tx.MoveBack(m.Objects, m.Into, m.Prior.ID)
 	if err != nil {
 		return fmt.Errorf("move the records back: %w", err)
 	}
 	w.moved += n
-	untouched := survivor.Revision == m.Revision
-	if err := w.undoLinks(m, untouched); err != nil {
-		return err
+	for _, l := range m.Gained {
+		if err := w.takeBack(l); err != nil {
+			return err
+		}
 	}
-	there := true
+	untouched := survivor.Revision == m.Revision
 	if untouched {
-		if there, err = w.undoSurvivor(m); err != nil {
+		if err := w.undoSurvivor(m); err != nil {
 			return err
 		}
 	}
@@ -275,80 +293,127 @@ func (w *work) undo(m pix.Merge, survivor pix.Patient) error {
 	if err := w.put(&back); err != nil {
 		return err
 	}
-	settle := []hl7.CX{m.Prior.ID}
-	for _, l := range m.Links {
-		if there || !l.A.Same(m.Into) && !l.B.Same(m.Into) {
-			if err := w.restoreMissing(l, untouched || l.A.Same(m.Prior.ID) || l.B.Same(m.Prior.ID)); err != nil {
-				return err
-			}
+	for _, l := range m.Lost {
+		if err := w.restore(l); err != nil {
+			return err
 		}
-		settle = append(settle, l.A, l.B)
 	}
-	if there {
-		settle = append(settle, m.Into)
+	if err := w.undoReviews(m); err != nil {
+		return err
 	}
-	w.event, w.transaction, w.message = m.Event, m.Transaction, m.MessageID
+	if err := w.reclaim(m); err != nil {
+		return err
+	}
+	if !untouched { // what was told of it since may need a link that the merge had made
+		if err := w.settle(m.Into); err != nil {
+			return err
+		}
+	}
+	for _, id := range m.Born {
+		if err := w.sweep(id); err != nil {
+			return err
+		}
+	}
 	if err := w.history(m.Prior.ID, []pix.FieldChange{{Field: "merge undone"}}); err != nil {
 		return err
 	}
-	if err := w.tx.DeleteMerge(m.Prior.ID); err != nil {
-		return err
-	}
-	return w.settleAll(settle)
+	return w.tx.DeleteMerge(m.Prior.ID)
 }
 
-// restoreMissing restores a link that is not there; one that is there is somebody's later word.
-func (w *work) restoreMissing(l pix.Link, wanted bool) error {
-	if !wanted {
+// reclaim settles those who claim a national identifier that is in use again, and were linked with the one that had taken over since.
+func (w *work) reclaim(m pix.Merge) error {
+	if !w.m.national(m.Prior.ID) {
 		return nil
 	}
-	links, err := w.tx.Links(l.A)
-	if err != nil {
-		return fmt.Errorf("links: %w", err)
-	}
-	if slices.ContainsFunc(links, func(o pix.Link) bool { return samePairOfLinks(&o, &l) }) {
-		return nil
-	}
-	return w.restore(l)
-}
-
-// undoLinks takes away the links that the merge gave the survivor: all as long as nobody told of it since, else those that came from the prior one.
-func (w *work) undoLinks(m pix.Merge, untouched bool) error {
 	links, err := w.tx.Links(m.Into)
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
-	return w.cut(slices.DeleteFunc(links, func(l pix.Link) bool {
-		other := l.Other(m.Into)
-		gained := slices.ContainsFunc(m.Gained, other.Same)
-		ofPrior := slices.ContainsFunc(m.Links, func(o pix.Link) bool {
-			return (o.A.Same(m.Prior.ID) || o.B.Same(m.Prior.ID)) && (o.A.Same(other) || o.B.Same(other))
-		})
-		return !gained || !untouched && !ofPrior
-	})...)
+	for _, l := range links {
+		p, err := w.patient(l.Other(m.Into))
+		if err != nil {
+			return err
+		}
+		if claimed, ok := p.Claimed(w.m.cfg.Domains); ok && l.Reason == pix.SharedNational && claimed.Same(m.Prior.ID) {
+			if err := w.settle(p.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeBack ends a link that the merge had brought, unless it was made anew since.
+func (w *work) takeBack(l pix.Link) error {
+	now, err := w.linkOf(l.A, l.B)
+	if err != nil || now == nil || now.Reason != l.Reason || now.At != l.At || now.MessageID != l.MessageID {
+		return err
+	}
+	return w.cut(*now)
+}
+
+// undoReviews opens again what the merge had closed, and withdraws what it had opened.
+func (w *work) undoReviews(m pix.Merge) error {
+	for _, id := range m.Opened {
+		v, ok, err := w.tx.Review(id)
+		if err != nil {
+			return fmt.Errorf("look up a review: %w", err)
+		}
+		if ok && v.Decision == pix.Pending {
+			if err := w.decide(v, pix.Withdrawn); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range m.Closed {
+		v, ok, err := w.tx.Review(id)
+		if err != nil {
+			return fmt.Errorf("look up a review: %w", err)
+		}
+		if !ok || v.Decision != pix.Withdrawn {
+			continue
+		}
+		open, err := w.tx.ReviewsOf(v.A)
+		if err != nil {
+			return fmt.Errorf("open reviews: %w", err)
+		}
+		if slices.ContainsFunc(open, func(o pix.Review) bool { return samePair(&o, &v) && o.Cause == v.Cause }) {
+			continue
+		}
+		v.Decision, v.By, v.Decided = pix.Pending, "", ""
+		if err := w.putReview(&v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // undoSurvivor makes the survivor what it was, and forgets it when the merge had brought it and nothing was filed under it since.
-func (w *work) undoSurvivor(m pix.Merge) (there bool, err error) {
+func (w *work) undoSurvivor(m pix.Merge) error {
 	now, err := w.patient(m.Into)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if m.Survivor.Number != 0 {
 		was := m.Survivor
 		was.Person = now.Person
-		return true, w.put(&was)
+		return w.put(&was)
 	}
 	filed, err := w.tx.HasRecord(m.Into)
 	if err != nil || filed {
-		return true, err
+		return err
 	}
 	links, err := w.tx.Links(m.Into)
 	if err != nil {
-		return false, fmt.Errorf("links: %w", err)
+		return fmt.Errorf("links: %w", err)
 	}
-	if err := w.strip(m.Into, links); err != nil {
-		return false, err
+	if err := w.cut(links...); err != nil {
+		return err
 	}
-	return false, w.tx.DeletePatient(m.Into)
+	if !w.m.national(m.Into) { // claims of a national identifier are looked at whether it is known or not
+		if err := w.withdraw(m.Into); err != nil {
+			return err
+		}
+	}
+	return w.tx.DeletePatient(m.Into)
 }

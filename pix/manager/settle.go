@@ -101,6 +101,9 @@ func (s *settled) national() error {
 		if err := s.cut(l); err != nil {
 			return err
 		}
+		if s.noting != nil || s.undoing {
+			continue // the national identifier stays, in case the merge is undone
+		}
 		if err := s.sweep(other); err != nil {
 			return err
 		}
@@ -171,6 +174,9 @@ func (s *settled) claim(target hl7.CX) error {
 	s.due(target, c, pix.Match{})
 	if c != nil && !known {
 		return s.tx.DeletePatient(target)
+	}
+	if !known && s.noting != nil {
+		s.noting.Born = append(s.noting.Born, target)
 	}
 	return nil
 }
@@ -385,8 +391,8 @@ func (s *settled) review() error {
 		}
 	}
 	for i := range s.reviews {
-		if err := s.tx.PutReview(&s.reviews[i]); err != nil {
-			return fmt.Errorf("open a review: %w", err)
+		if err := s.putReview(&s.reviews[i]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -394,14 +400,6 @@ func (s *settled) review() error {
 
 func samePair(a, b *pix.Review) bool {
 	return a.A.Same(b.A) && a.B.Same(b.B) || a.A.Same(b.B) && a.B.Same(b.A)
-}
-
-func (w *work) decide(v pix.Review, d pix.Decision) error {
-	v.Decision, v.By, v.Decided = d, w.source, w.now
-	if err := w.tx.PutReview(&v); err != nil {
-		return fmt.Errorf("close a review: %w", err)
-	}
-	return nil
 }
 
 // withdraw closes every open review that an identity is in.

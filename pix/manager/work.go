@@ -18,6 +18,8 @@ type work struct {
 	transaction, message string
 	now                  hl7.DTM
 	moved                int
+	noting               *pix.Merge // that is being made, and notes what becomes of links and reviews
+	undoing              bool
 	notes                []string
 	patients             []hl7.CX // of an operator's work, for the audit record
 
@@ -114,7 +116,7 @@ func (w *work) join(l pix.Link) (*conflict, error) {
 		return nil, err
 	}
 	if a.SamePerson(&b) {
-		return nil, w.tx.PutLink(l)
+		return nil, w.putLink(l)
 	}
 	as, err := w.members(&a)
 	if err != nil {
@@ -129,7 +131,7 @@ func (w *work) join(l pix.Link) (*conflict, error) {
 	}
 	w.remember(as)
 	w.remember(bs)
-	if err := w.tx.PutLink(l); err != nil {
+	if err := w.putLink(l); err != nil {
 		return nil, err
 	}
 	return nil, w.renumber(append(as, bs...), min(as[0].Number, bs[0].Number))
@@ -148,22 +150,104 @@ func (w *work) renumber(members []pix.Patient, person uint64) error {
 	return nil
 }
 
-// cut takes links of one person away and finds out what persons are left.
+// putLink keeps a link in the place of the one that the two had.
+func (w *work) putLink(l pix.Link) error {
+	if w.noting != nil {
+		had, err := w.linkOf(l.A, l.B)
+		if err != nil {
+			return err
+		}
+		if had != nil {
+			w.lost(*had)
+		}
+		w.noting.Gained = append(w.noting.Gained, l)
+	}
+	if err := w.tx.PutLink(l); err != nil {
+		return fmt.Errorf("keep a link: %w", err)
+	}
+	return nil
+}
+
+func (w *work) dropLink(l pix.Link) error {
+	if w.noting != nil {
+		w.lost(l)
+	}
+	if err := w.tx.DeleteLink(l.A, l.B); err != nil {
+		return fmt.Errorf("take a link away: %w", err)
+	}
+	return nil
+}
+
+// lost notes that a merge ended a link, unless it had brought it.
+func (w *work) lost(l pix.Link) {
+	m := w.noting
+	if i := slices.IndexFunc(m.Gained, func(o pix.Link) bool { return samePairOfLinks(&o, &l) }); i >= 0 {
+		m.Gained = slices.Delete(m.Gained, i, i+1)
+		return
+	}
+	m.Lost = append(m.Lost, l)
+}
+
+// linkOf gives the link of two patients.
+func (w *work) linkOf(a, b hl7.CX) (*pix.Link, error) {
+	links, err := w.tx.Links(a)
+	if err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	for i := range links {
+		if other := links[i].Other(a); other.Same(b) {
+			return &links[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// putReview opens a review.
+func (w *work) putReview(v *pix.Review) error {
+	if err := w.tx.PutReview(v); err != nil {
+		return fmt.Errorf("open a review: %w", err)
+	}
+	if w.noting != nil {
+		w.noting.Opened = append(w.noting.Opened, v.ID)
+	}
+	return nil
+}
+
+// decide closes a review.
+func (w *work) decide(v pix.Review, d pix.Decision) error {
+	v.Decision, v.By, v.Decided = d, w.source, w.now
+	if err := w.tx.PutReview(&v); err != nil {
+		return fmt.Errorf("close a review: %w", err)
+	}
+	if w.noting != nil {
+		if i := slices.Index(w.noting.Opened, v.ID); i >= 0 {
+			w.noting.Opened = slices.Delete(w.noting.Opened, i, i+1)
+		} else {
+			w.noting.Closed = append(w.noting.Closed, v.ID)
+		}
+	}
+	return nil
+}
+
+// cut takes links of one person away and finds out what persons are left. What keeps it apart from others may be among them.
 func (w *work) cut(links ...pix.Link) error {
-	if len(links) == 0 {
-		return nil
-	}
-	p, err := w.patient(links[0].A)
-	if err != nil {
-		return err
-	}
-	members, err := w.members(&p)
-	if err != nil {
-		return err
-	}
-	w.remember(members)
+	var members []pix.Patient
 	for _, l := range links {
-		if err := w.tx.DeleteLink(l.A, l.B); err != nil {
+		if l.Reason == pix.Never {
+			continue
+		}
+		p, err := w.patient(l.A)
+		if err != nil {
+			return err
+		}
+		if members, err = w.members(&p); err != nil {
+			return err
+		}
+		w.remember(members)
+		break
+	}
+	for _, l := range links {
+		if err := w.dropLink(l); err != nil {
 			return err
 		}
 	}
@@ -210,12 +294,19 @@ func (w *work) regroup(members []pix.Patient) error {
 // finish tells subscribers which persons changed.
 func (w *work) finish() error {
 	told := map[uint64]bool{}
+	var left []hl7.CX // who was one person with others and is nobody any more
 	for _, id := range w.order {
 		p, ok, err := w.tx.Patient(id)
 		if err != nil {
 			return err
 		}
-		if !ok || !p.Alive() || told[p.Person] && !p.Alone() {
+		if !ok || !p.Alive() {
+			if len(w.before[id.Key()]) > 1 {
+				left = append(left, id)
+			}
+			continue
+		}
+		if told[p.Person] && !p.Alone() {
 			continue
 		}
 		told[p.Person] = true
@@ -228,10 +319,20 @@ func (w *work) finish() error {
 		if same || len(ids) == 1 && len(gone) == 0 {
 			continue
 		}
-		err = w.tx.Announce(pix.CrossReference{At: w.now, Transaction: w.transaction, MessageID: w.message, IDs: ids, Gone: gone})
-		if err != nil {
-			return fmt.Errorf("announce a cross-reference: %w", err)
+		if err := w.announce(ids, gone); err != nil {
+			return err
 		}
+	}
+	if len(left) > 0 {
+		return w.announce(nil, left)
+	}
+	return nil
+}
+
+func (w *work) announce(ids, gone []hl7.CX) error {
+	err := w.tx.Announce(pix.CrossReference{At: w.now, Transaction: w.transaction, MessageID: w.message, IDs: ids, Gone: gone})
+	if err != nil {
+		return fmt.Errorf("announce a cross-reference: %w", err)
 	}
 	return nil
 }

@@ -216,6 +216,35 @@ func decodeNumbered(d *decoder, x *pix.Patient) {
 	x.Number, x.Person = d.uint(), d.uint()
 }
 
+func encodeWholeLink(e *encoder, l *pix.Link) {
+	encodeCX(e, &l.A)
+	encodeCX(e, &l.B)
+	encodeLink(e, l)
+}
+
+func decodeWholeLink(d *decoder, l *pix.Link) {
+	decodeCX(d, &l.A)
+	decodeCX(d, &l.B)
+	decodeLink(d, l)
+}
+
+// encodeNumbers keeps steps, which are small: the numbers are mostly in order.
+func encodeNumbers(e *encoder, list []uint64) {
+	last := uint64(0)
+	encodeList(e, list, func(e *encoder, n *uint64) {
+		e.int(int64(*n - last))
+		last = *n
+	})
+}
+
+func decodeNumbers(d *decoder) []uint64 {
+	last := uint64(0)
+	return decodeList(d, 1, func(d *decoder, n *uint64) {
+		*n = last + uint64(d.int())
+		last = *n
+	})
+}
+
 func appendMerge(b []byte, x *pix.Merge) []byte {
 	e := &encoder{b: append(b, codecVersion)}
 	e.str(string(x.Event))
@@ -223,17 +252,12 @@ func appendMerge(b []byte, x *pix.Merge) []byte {
 	encodeNumbered(e, &x.Survivor)
 	encodeCX(e, &x.Into)
 	e.uint(x.Revision)
-	encodeList(e, x.Links, func(e *encoder, l *pix.Link) {
-		encodeCX(e, &l.A)
-		encodeCX(e, &l.B)
-		encodeLink(e, l)
-	})
-	encodeList(e, x.Gained, encodeCX)
-	last := uint64(0)
-	encodeList(e, x.Objects, func(e *encoder, n *uint64) { // mostly in order: small steps
-		e.int(int64(*n - last))
-		last = *n
-	})
+	encodeList(e, x.Lost, encodeWholeLink)
+	encodeList(e, x.Gained, encodeWholeLink)
+	encodeList(e, x.Born, encodeCX)
+	encodeNumbers(e, x.Closed)
+	encodeNumbers(e, x.Opened)
+	encodeNumbers(e, x.Objects)
 	e.str(x.Source)
 	e.str(x.Transaction)
 	e.str(x.MessageID)
@@ -249,17 +273,10 @@ func decodeMerge(value []byte) (pix.Merge, error) {
 	decodeNumbered(d, &x.Survivor)
 	decodeCX(d, &x.Into)
 	x.Revision = d.uint()
-	x.Links = decodeList(d, 18, func(d *decoder, l *pix.Link) {
-		decodeCX(d, &l.A)
-		decodeCX(d, &l.B)
-		decodeLink(d, l)
-	})
-	x.Gained = decodeList(d, 6, decodeCX)
-	last := uint64(0)
-	x.Objects = decodeList(d, 1, func(d *decoder, n *uint64) {
-		*n = last + uint64(d.int())
-		last = *n
-	})
+	x.Lost = decodeList(d, 18, decodeWholeLink)
+	x.Gained = decodeList(d, 18, decodeWholeLink)
+	x.Born = decodeList(d, 6, decodeCX)
+	x.Closed, x.Opened, x.Objects = decodeNumbers(d), decodeNumbers(d), decodeNumbers(d)
 	x.Source = d.str()
 	x.Transaction = d.str()
 	x.MessageID = d.str()
