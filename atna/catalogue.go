@@ -6,13 +6,19 @@ type Transaction string
 // The transactions and node events that the catalogue knows.
 const (
 	ITI8  Transaction = "ITI-8"
+	ITI9  Transaction = "ITI-9"
+	ITI10 Transaction = "ITI-10"
 	ITI18 Transaction = "ITI-18"
+	ITI21 Transaction = "ITI-21"
+	ITI22 Transaction = "ITI-22"
+	ITI30 Transaction = "ITI-30"
 	ITI32 Transaction = "ITI-32"
 	ITI41 Transaction = "ITI-41"
 	ITI42 Transaction = "ITI-42"
 	ITI43 Transaction = "ITI-43"
 	ITI44 Transaction = "ITI-44"
 	ITI45 Transaction = "ITI-45"
+	ITI46 Transaction = "ITI-46"
 	ITI47 Transaction = "ITI-47"
 	ITI51 Transaction = "ITI-51"
 	ITI57 Transaction = "ITI-57"
@@ -28,6 +34,12 @@ const (
 	EmergencyOverride         Transaction = "110127"
 	RestrictedFunction        Transaction = "110132"
 	AuditLogUsed              Transaction = "110101" // by an operator, not by a transaction
+
+	IdentityRead     Transaction = "identity-read" // work on identities by an operator
+	IdentityLinked   Transaction = "identity-linked"
+	IdentityUnlinked Transaction = "identity-unlinked"
+	MergeUndone      Transaction = "merge-undone"
+	ReviewDecided    Transaction = "review-decided"
 )
 
 // Side is who reports: both ends of a transaction record it, each in its own words.
@@ -135,6 +147,23 @@ var catalogue = []row{
 		responder: moment{codePatient, "D"}, initiator: moment{codePatient, "D"}, objects: aboutDocuments, community: detailHome},
 	{tx: ITI8, name: "Patient Identity Feed", // [ITI-8 3.8.5.1]; Facts.Action says C, U or D
 		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}, objects: aboutMessage, message: "MSH-10"},
+	{tx: ITI30, name: "Patient Identity Management", // [ITI-30 3.30.5.1]
+		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}, objects: aboutMessage, message: "MSH-10"},
+	{tx: ITI9, name: "PIX Query", // [ITI-9 3.9.5.1]
+		responder: moment{codeQuery, "E"}, initiator: moment{codeQuery, "E"}, objects: aboutQuery, message: "MSH-10"},
+	{tx: ITI10, name: "PIX Update Notification", // [ITI-10 3.10.5.1]
+		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "R"}, objects: aboutMessage, message: "MSH-10"},
+	{tx: ITI21, name: "Patient Demographics Query", // [ITI-21 3.21.5.1]
+		responder: moment{codeQuery, "E"}, initiator: moment{codeQuery, "E"}, objects: aboutQuery, message: "MSH-10"},
+	{tx: ITI22, name: "Patient Demographics and Visit Query", // [ITI-22 3.22.5.1]
+		responder: moment{codeQuery, "E"}, initiator: moment{codeQuery, "E"}, objects: aboutQuery, message: "MSH-10"},
+	{tx: ITI46, name: "PIX Update Notification", // [ITI-46 3.46.5.1]
+		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "R"}, objects: aboutMessage, message: "II"},
+	{tx: IdentityRead, responder: moment{codePatient, "R"}, initiator: moment{codePatient, "R"}},
+	{tx: IdentityLinked, responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}},
+	{tx: IdentityUnlinked, responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}},
+	{tx: MergeUndone, responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}},
+	{tx: ReviewDecided, responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}},
 	{tx: ITI44, name: "Patient Identity Feed", // [ITI-44 3.44.5.1]
 		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}, objects: aboutMessage, message: "II"},
 	{tx: ITI45, name: "PIX Query", // [ITI-45 3.45.5.1]
@@ -181,4 +210,12 @@ func (r *row) typeCode() CodedValue {
 
 // nodeEvents are the EventTypeCodes of what is no transaction.
 var nodeEvents = map[Transaction]CodedValue{ApplicationStart: codeStart, ApplicationStop: codeStop, NodeAuthenticationFailure: codeNodeAuth,
-	EmergencyOverride: codeOverride, RestrictedFunction: codeFunction, AuditLogUsed: codeLogUsed}
+	EmergencyOverride: codeOverride, RestrictedFunction: codeFunction, AuditLogUsed: codeLogUsed,
+	IdentityRead: identityEvent(IdentityRead, "Identity shown"), IdentityLinked: identityEvent(IdentityLinked, "Identities linked"),
+	IdentityUnlinked: identityEvent(IdentityUnlinked, "Identities parted"), MergeUndone: identityEvent(MergeUndone, "Merge undone"),
+	ReviewDecided: identityEvent(ReviewDecided, "Identity review decided")}
+
+// identityEvent is a code of our own: no standard has one for what an operator does to a cross-reference.
+func identityEvent(tx Transaction, text string) CodedValue {
+	return CodedValue{string(tx), "passerelle", text}
+}

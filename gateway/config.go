@@ -93,6 +93,8 @@ type RepositoryConfig struct {
 type PatientsConfig struct {
 	Domains []string        `yaml:"domains"`
 	Quirks  map[string]bool `yaml:"quirks"` // of HL7 v2 and MLLP
+	// Identities says what is known of the domains beyond their names, and makes persons of their patients.
+	Identities IdentitiesConfig `yaml:"identities"`
 }
 
 // AuditConfig says where audit records go besides the local store, and whether this gateway is an Audit Record Repository.
@@ -207,6 +209,7 @@ func (c *Config) check(wrong func(key, format string, args ...any)) {
 			wrong(fmt.Sprintf("patients.domains[%d]", i), "%q is not an OID", d)
 		}
 	}
+	c.Patients.Identities.check(wrong)
 	for name := range c.Patients.Quirks {
 		if !slices.Contains(patientQuirks, name) {
 			wrong("patients.quirks."+name, "unknown quirk; known here: %s", strings.Join(patientQuirks, ", "))

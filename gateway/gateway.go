@@ -16,12 +16,9 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
-	"github.com/passerelle-sante/passerelle/hl7"
-	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
-	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/registry"
@@ -147,8 +144,11 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
+	if g.patients, err = g.newPatients(); err != nil {
+		return err
+	}
 	if g.cfg.Registry.Remote == "" {
-		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
+		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
 			MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
@@ -160,17 +160,11 @@ func (g *Gateway) buildActors(version string) (err error) {
 	}
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			Registrar: g.registrar(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
+			Registrar: g.registrar(), Patients: g.patients, Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
 		}
-	}
-	lenient := hl7v2.Lenient{LineEnds: g.cfg.Patients.tolerates(string(hl7v2.QuirkLineEnds)), Charset: g.cfg.Patients.tolerates(string(hl7v2.QuirkCharset))}
-	g.patients, err = manager.New(manager.Config{Lenient: &lenient, Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: g.identityDomains(),
-		Clock: time.Now, NewID: newMessageID, Log: g.log})
-	if err != nil {
-		return err
 	}
 	if err := g.buildMailbox(schema); err != nil {
 		return err
@@ -186,14 +180,6 @@ func (g *Gateway) registrar() repository.Registrar {
 	g.remote = &xdsclient.Registrar{Client: &soap.Client{HTTP: g.tls.client(), Endpoint: g.cfg.Registry.Remote}, Index: g.db.Documents(),
 		Audit: g.db.Audit(), Events: g.events, Clock: time.Now}
 	return g.remote
-}
-
-func (g *Gateway) identityDomains() []pix.Domain {
-	var out []pix.Domain
-	for _, oid := range g.cfg.Patients.Domains {
-		out = append(out, pix.Domain{AssigningAuthority: hl7.HD{UniversalID: oid, UniversalIDType: "ISO"}})
-	}
-	return out
 }
 
 // sweep destroys what a crash left between the bytes of a document and its metadata.

@@ -44,6 +44,10 @@ var badMails = []badMail{
 	{name: "no INS", letter: letter{edit: func(s *xds.Submission) {
 		s.Set.PatientID, s.Entries[0].PatientID = hl7.CX{}, hl7.CX{}
 	}}, want: "no-patient", answer: "903^INS absente"},
+	{name: "bad key", letter: letter{edit: func(s *xds.Submission) {
+		bad := hl7.CX{ID: "279035121518988", AssigningAuthority: hl7.HD{UniversalID: "1.2.250.1.213.1.4.8", UniversalIDType: "ISO"}, TypeCode: "NH"} // the key is 89
+		s.Set.PatientID, s.Entries[0].PatientID = bad, bad
+	}}, want: "bad-patient-id: key of the national identifier is wrong", answer: "904^Matricule INS invalide"},
 	{name: "two patients", letter: letter{docs: [][]byte{sample.LabReport(1), sample.LabReport(2)}}, want: "several-patients", answer: "906^Plusieurs patients"},
 	{name: "a document of another patient", letter: letter{edit: func(s *xds.Submission) {
 		s.Set.PatientID, s.Entries[0].PatientID = sample.PatientID(2), sample.PatientID(2)

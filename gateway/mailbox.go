@@ -20,6 +20,7 @@ import (
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/cda/validate"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/smime/intake"
 	"github.com/passerelle-sante/passerelle/store/ledger"
@@ -331,7 +332,7 @@ func (g *Gateway) buildMailbox(schema ebxml.Schema) error {
 	}
 	cfg := intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
 		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
-		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, Clock: time.Now, Log: g.log}
+		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, CheckINS: g.checkNational, Clock: time.Now, Log: g.log}
 	if g.mailbox.queue != nil {
 		cfg.Outbox = g.mailbox.queue
 	}
@@ -435,13 +436,28 @@ func (r mailRecord) Entries(ctx context.Context, c auth.Caller, id xds.UniqueID)
 }
 
 // Resolve tells whether the record of a patient can take documents, and under which identifier.
-func (r mailRecord) Resolve(ctx context.Context, _ auth.Caller, id hl7.CX) (hl7.CX, bool, error) {
-	known := false
-	err := r.g.db.Registry().View(ctx, func(tx registry.Tx) (err error) {
-		known, err = tx.KnownPatient(id)
+func (r mailRecord) Resolve(ctx context.Context, c auth.Caller, id hl7.CX) (hl7.CX, bool, error) {
+	filed, ok, err := r.g.patients.NationalID(ctx, c, id)
+	if err != nil || !ok {
+		return id, false, err
+	}
+	err = r.g.db.Registry().View(ctx, func(tx registry.Tx) (err error) {
+		ok, err = tx.KnownPatient(filed)
 		return err
 	})
-	return id, known, err
+	return filed, ok, err
+}
+
+// checkNational says what is wrong with a national identifier; those of tests and demonstrations were published with wrong keys and are let pass.
+func (g *Gateway) checkNational(id hl7.CX) error {
+	d := pix.Of(pix.INS(), id.AssigningAuthority)
+	if d == nil || d.Number == nil {
+		return nil
+	}
+	if err := d.Number(id.ID); err != nil && (d.Strict || errors.Is(err, pix.ErrINSForm)) {
+		return err
+	}
+	return nil
 }
 
 // directory is a closed list of mail addresses with the certificates they may sign with.

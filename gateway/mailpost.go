@@ -17,8 +17,9 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
-	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/smime/intake"
 	"github.com/passerelle-sante/passerelle/smime/post"
@@ -372,13 +373,42 @@ func (g *Gateway) sendMail(ctx context.Context, c auth.Caller, o sendOrder) (str
 		}
 		r.Documents[i].Open = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(b))), nil }
 	}
-	r.Patient = g.mailPatient(ctx, r.Documents[0].Entry)
+	var err error
+	if r.Patient, err = g.mailPatient(ctx, r.Documents[0].Entry); err != nil {
+		return "", fmt.Errorf("who the patient is: %w", err)
+	}
 	return g.mailbox.post.Send(ctx, c, r)
 }
 
-// mailPatient is who the documents are about, by what their source said of him.
-func (g *Gateway) mailPatient(_ context.Context, e xds.DocumentEntry) post.Patient {
+// mailPatient is who the documents are about: as an identity domain vouches for him, else by what the documents' source said.
+func (g *Gateway) mailPatient(ctx context.Context, e xds.DocumentEntry) (post.Patient, error) {
 	p := post.Patient{INS: e.PatientID}
+	err := g.db.Patients().View(ctx, func(tx manager.Tx) error {
+		ids := []hl7.CX{e.PatientID}
+		links, err := tx.Links(e.PatientID)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if l.Reason != pix.Never {
+				ids = append(ids, l.Other(e.PatientID))
+			}
+		}
+		for _, id := range ids {
+			known, ok, err := tx.Patient(id)
+			if err != nil {
+				return err
+			}
+			if t := known.Demographics.Traits(); ok && known.Vouched() && t.BirthName != "" {
+				p.BirthName, p.FirstName, p.BirthDate, p.Sex, p.Qualified = t.BirthName, t.FirstGiven(), t.BirthDate, t.Sex, true
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil || p.Qualified {
+		return p, err
+	}
 	for _, line := range e.SourcePatientInfo {
 		field, value, _ := strings.Cut(line, "|")
 		name := hl7.XPN(value)
@@ -393,8 +423,7 @@ func (g *Gateway) mailPatient(_ context.Context, e xds.DocumentEntry) post.Patie
 			p.Sex = value
 		}
 	}
-	p.Qualified = cda.II{Root: p.INS.AssigningAuthority.UniversalID}.IsINS() && p.BirthName != "" && p.FirstName != "" && p.BirthDate != "" && p.Sex != ""
-	return p
+	return p, nil
 }
 
 // sendOrder is what an operator wants sent.

@@ -65,9 +65,22 @@ const (
 	AtPatientSex        Place = "administrative sex"
 	AtPatientName       Place = "patient name"
 	AtPatientAttributes Place = "patient attributes"
+	AtSegment           Place = "segment of the sender's own"
+
+	AtOtherID        Place = "other patient identifier"
+	AtOtherAuthority Place = "assigning authority of the other patient identifier"
 )
 
-// Error is a feed that is refused. Text holds no patient data; Index counts the patients of the message from 0; Location is the exact
+// The places of a query.
+const (
+	AtQuery          Place = "query"
+	AtQueryID        Place = "patient identifier of the query"
+	AtQueryAuthority Place = "assigning authority of the query"
+	AtQueryDomain    Place = "domain that is wanted"
+	AtContinuation   Place = "continuation"
+)
+
+// Error is a feed or a query that is refused. Text holds no patient data; Index counts the patients of a feed, or the domains of a query, from 0; Location is the exact
 // place when the codec knows it (an XML path), else empty.
 type Error struct {
 	Code     ErrorCode

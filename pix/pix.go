@@ -1,5 +1,5 @@
-// Package pix holds the nouns of patient identity: domains, patients known by an identifier, and what a feed says of them
-// (ITI TF-1, 5; ITI TF-2, 3.8 and 3.44).
+// Package pix holds the nouns and the rules of patient identity: domains, patients known by an identifier, what a feed says of them, the links
+// between them and why there are any (ITI TF-1, 5; ITI TF-2, 3.8, 3.9, 3.30 and 3.44). It knows no message and no store.
 package pix
 
 import (
@@ -11,15 +11,24 @@ import (
 // Event is what a patient identity feed announces.
 type Event string
 
-// The events of ITI-8 and ITI-44.
+// The events of ITI-8, ITI-30, ITI-31 and ITI-44.
 const (
-	Added   Event = "added"   // ADT A01, A04, A05; PRPA_IN201301UV02
-	Revised Event = "revised" // ADT A08, A31; PRPA_IN201302UV02
-	Merged  Event = "merged"  // ADT A40; PRPA_IN201304UV02
-	Moved   Event = "moved"   // ADT A43
+	Added    Event = "added"    // ADT A01, A04, A05, A28; PRPA_IN201301UV02
+	Revised  Event = "revised"  // ADT A08, A31; PRPA_IN201302UV02
+	Merged   Event = "merged"   // ADT A40; PRPA_IN201304UV02
+	Moved    Event = "moved"    // ADT A43
+	Renamed  Event = "renamed"  // ADT A47: the same person under another identifier
+	Linked   Event = "linked"   // ADT A24
+	Unlinked Event = "unlinked" // ADT A37
 )
 
-// Demographics is what a feed says of a person. It is stored, never logged.
+// TakesPrior tells the events that give an identifier up.
+func (e Event) TakesPrior() bool { return e == Merged || e == Moved || e == Renamed }
+
+// TakesTwo tells the events that are about two patients.
+func (e Event) TakesTwo() bool { return e == Linked || e == Unlinked }
+
+// Demographics is what a feed says of a person, close to the wire so that it can be told on as it came. It is stored, never logged.
 type Demographics struct {
 	Names     []hl7.XPN
 	BirthDate string
@@ -28,70 +37,45 @@ type Demographics struct {
 	Telecoms  []string
 }
 
-// Patient is a patient as an identity domain knows it.
+// Patient is a patient as an identity domain knows it: one identity. Links make a person of several.
 type Patient struct {
 	ID           hl7.CX
-	OtherIDs     []hl7.CX
+	OtherIDs     []hl7.CX // what the feed named besides: a national identifier among them is a claim
 	Demographics Demographics
 	MergedInto   hl7.CX // set once another identifier took over
+
+	Status   Status
+	Flags    Flags
+	Segments []string // segments that only the sender understands, as they came
+	Keys     []string // under which a Matcher finds it; kept, so that they can be taken away whatever the Matcher says tomorrow
+
+	Source   string // the node that told last
+	Updated  hl7.DTM
+	Revision uint64 // counts what was told
+
+	Number uint64 // the store's: the order in which patients were first told
+	Person uint64 // the least number among those who are linked with each other; 0 for one who is linked with nobody
 }
 
-// Feed is one announcement: the patient, and for Merged and Moved the identifier that is given up.
+// Alone tells a patient that is linked with nobody.
+func (p *Patient) Alone() bool { return p.Person == 0 }
+
+// SamePerson tells whether links make one person of the two.
+func (p *Patient) SamePerson(o *Patient) bool {
+	return p.Number == o.Number || p.Person != 0 && p.Person == o.Person
+}
+
+// Alive tells that the identifier was not given up.
+func (p *Patient) Alive() bool { return p.MergedInto.IsZero() }
+
+// Feed is one announcement: the patient; for Merged, Moved and Renamed the identifier that is given up, for Linked and Unlinked the other one.
 type Feed struct {
 	Event       Event
-	Transaction string // ITI-8 or ITI-44, for the audit record
+	Transaction string // ITI-8, ITI-30 or ITI-44, for the audit record
 	MessageID   string
 	Patient     Patient
 	Prior       hl7.CX
-}
-
-// Domain is a patient identity domain whose feeds are accepted.
-type Domain struct {
-	AssigningAuthority hl7.HD // the universal id counts; the namespace is another name that v2 senders may use alone
-}
-
-// Named gives the whole authority that h means: h itself when it has a universal id, else the domain of that namespace.
-func Named(domains []Domain, h hl7.HD) hl7.HD {
-	if h.UniversalID != "" || h.NamespaceID == "" {
-		return h
-	}
-	for _, d := range domains {
-		if d.AssigningAuthority.NamespaceID == h.NamespaceID {
-			return d.AssigningAuthority
-		}
-	}
-	return h
-}
-
-// Accepts tells whether the authority is one of the domains; no domains accept every authority with an ISO universal id.
-func Accepts(domains []Domain, h hl7.HD) bool {
-	if h.UniversalID == "" || h.UniversalIDType != "ISO" {
-		return false
-	}
-	for _, d := range domains {
-		if d.AssigningAuthority.UniversalID == h.UniversalID {
-			return true
-		}
-	}
-	return len(domains) == 0
-}
-
-// Choose gives the place of the identifier that a feed is about: the first of the first domain that has one, else the first with an ISO
-// authority, else -1. The registry keeps identifiers of its own domain, the others beside it [ITI-8 3.8.4.1.3].
-func Choose(domains []Domain, ids []hl7.CX) int {
-	for _, d := range domains {
-		for i, id := range ids {
-			if id.AssigningAuthority.UniversalID == d.AssigningAuthority.UniversalID {
-				return i
-			}
-		}
-	}
-	for i, id := range ids {
-		if id.AssigningAuthority.UniversalID != "" && id.AssigningAuthority.UniversalIDType == "ISO" {
-			return i
-		}
-	}
-	return -1
+	With        hl7.CX
 }
 
 // IsBirthDate tells whether s is a date or a moment that exists, of any precision, with or without a zone.

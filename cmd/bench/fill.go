@@ -68,7 +68,7 @@ func (l *loader) patients(ctx context.Context, from, n int) error {
 	for at := 0; at < n; at += 1000 {
 		err := l.db.Patients().Update(ctx, func(tx manager.Tx) error {
 			for i := at; i < min(at+1000, n); i++ {
-				if err := tx.PutPatient(pix.Patient{ID: xds.NormalPatientID(sample.PatientID(from + i))}); err != nil {
+				if err := tx.PutPatient(&pix.Patient{ID: xds.NormalPatientID(sample.PatientID(from + i))}); err != nil {
 					return err
 				}
 			}

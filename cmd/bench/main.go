@@ -66,7 +66,7 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 3, "pairs of yardstick and product")
 	flag.IntVar(&o.entries, "entries", 1_000_000, "entries of the scenario findlatency")
 	flag.IntVar(&o.records, "records", 1_000_000, "records of the scenarios audit-patient-view and audit-verify")
-	flag.IntVar(&o.identities, "identities", 1_000_000, "records of the scenario identity-match")
+	flag.IntVar(&o.identities, "identities", 1_000_000, "records of the scenario identity-match, identities of the scenario identities")
 	flag.DurationVar(&o.length, "length", 2500*time.Millisecond, "of one measurement")
 	flag.StringVar(&o.yardstick, "yardstick", "", "serve as the yardstick on this address (the program starts itself so)")
 	flag.StringVar(&o.syslog, "syslog", "", "with -yardstick: receive syslog, parse or tokenise it, instead of HTTP")

@@ -54,6 +54,7 @@ var scenarios = []scenario{
 	{name: "audit-patient-view", must: 20, target: 20, most: true, unit: "ms", long: true, do: (*bench).auditView},
 	{name: "audit-verify", must: 60, target: 60, most: true, unit: "s", long: true, do: (*bench).auditVerify},
 	{name: "identity-match", must: 1, target: 1, most: true, long: true, do: (*bench).identityMatch},
+	{name: "identities", long: true, do: (*bench).identities},
 	{name: "findlatency", must: 1.5, target: 1.5, most: true, long: true, do: (*bench).findLatency},
 }
 

@@ -14,17 +14,15 @@ import (
 )
 
 // actions is the EventActionCode of each event for the patient that the feed is about.
-var actions = map[pix.Event]string{pix.Added: "C", pix.Revised: "U", pix.Merged: "U", pix.Moved: "U"}
+var actions = map[pix.Event]string{pix.Added: "C", pix.Revised: "U", pix.Merged: "U", pix.Moved: "U", pix.Renamed: "U", pix.Linked: "U", pix.Unlinked: "U"}
 
 // messages are the audit records of one feed: one, and for an identifier that is given up another that tells its deletion
 // [ITI-8 3.8.5.1] [ITI-44 3.44.5.1]. e is nil when the feed was accepted.
 func (m *Manager) messages(c auth.Caller, f pix.Feed, e *pix.Error) []*atna.AuditMessage {
 	facts := atna.Facts{Time: m.cfg.Clock(), Action: actions[f.Event], Patient: f.Patient.ID, MessageID: f.MessageID}.By(c)
-	if e != nil {
-		facts.Outcome, facts.OutcomeText = atna.OutcomeMinorFailure, string(e.Code)+" "+e.Error()
-		if e.Code == pix.CodeInternal {
-			facts.Outcome = atna.OutcomeSerious
-		}
+	facts.Outcome, facts.OutcomeText = outcomeOf(e)
+	if !f.With.IsZero() {
+		facts.OtherPatients = []hl7.CX{f.With}
 	}
 	tx := atna.Transaction(f.Transaction)
 	to := []*atna.AuditMessage{m.cfg.Reporter.Event(tx, atna.Responder, facts)}
@@ -33,6 +31,17 @@ func (m *Manager) messages(c auth.Caller, f pix.Feed, e *pix.Error) []*atna.Audi
 		to = append(to, m.cfg.Reporter.Event(tx, atna.Responder, facts))
 	}
 	return to
+}
+
+// outcomeOf is how a refusal looks in an audit record; e is nil when there is none.
+func outcomeOf(e *pix.Error) (atna.Outcome, string) {
+	switch {
+	case e == nil:
+		return atna.OutcomeSuccess, ""
+	case e.Code == pix.CodeInternal:
+		return atna.OutcomeSerious, string(e.Code) + " " + e.Error()
+	}
+	return atna.OutcomeMinorFailure, string(e.Code) + " " + e.Error()
 }
 
 // refused keeps the record of feeds that were not taken and gives back the refusal. A failure of ours becomes condition 207 in the record,
@@ -54,14 +63,14 @@ func (m *Manager) refused(ctx context.Context, c auth.Caller, feeds []pix.Feed, 
 	return err
 }
 
-func (m *Manager) log(ctx context.Context, c auth.Caller, feeds []pix.Feed, start time.Time, outcome string, more slog.Attr) {
+func (m *Manager) log(ctx context.Context, c auth.Caller, feeds []pix.Feed, start time.Time, outcome string, more ...slog.Attr) {
 	var transaction, event, id string
 	if len(feeds) > 0 {
 		transaction, event, id = feeds[0].Transaction, string(feeds[0].Event), feeds[0].MessageID
 	}
-	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "patient identity feed", slog.String("transaction", transaction), slog.String("event", event),
+	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "patient identity feed", append([]slog.Attr{slog.String("transaction", transaction), slog.String("event", event),
 		slog.String("message", id), slog.Int("patients", len(feeds)), slog.String("node", c.Node), slog.String("peer", c.Address),
-		slog.String("outcome", outcome), slog.Duration("took", m.cfg.Clock().Sub(start)), more)
+		slog.String("outcome", outcome), slog.Duration("took", m.cfg.Clock().Sub(start))}, more...)...)
 }
 
 // condition is the one place where an error becomes what a door answers. Failures of ours say nothing of their cause.

@@ -67,7 +67,7 @@ func TestFeedOverTLS(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if len(store.audit) != 3 || store.audit[0].ActiveParticipants[0].NetworkAccessPointID != "127.0.0.1" {
-		t.Errorf("%d audit records", len(store.audit))
+	if len(store.Audit) != 3 || store.Audit[0].ActiveParticipants[0].NetworkAccessPointID != "127.0.0.1" {
+		t.Errorf("%d audit records", len(store.Audit))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -13,58 +12,36 @@ import (
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/manager"
+	"github.com/passerelle-sante/passerelle/store/storetest"
 )
 
-// memory is a Store whose records are counted by identifier; refused feeds are recorded beside it.
+// memory is a Store beside what was recorded outside its commits.
 type memory struct {
-	patients map[string]pix.Patient
-	records  map[string]int
-	audit    []*atna.AuditMessage // in commits
-	refused  []*atna.AuditMessage // through the Recorder
-	broken   error
+	*storetest.PatientsMemory
+	refused []*atna.AuditMessage // through the Recorder
 }
 
-type memoryTx struct{ m *memory }
-
-func (m *memory) View(_ context.Context, f func(manager.Tx) error) error { return f(memoryTx{m}) }
-
-func (m *memory) Update(_ context.Context, f func(manager.Tx) error) error {
-	if m.broken != nil {
-		return m.broken
-	}
-	next := &memory{patients: maps.Clone(m.patients), records: maps.Clone(m.records), audit: slices.Clone(m.audit)}
-	if err := f(memoryTx{next}); err != nil {
-		return err
-	}
-	m.patients, m.records, m.audit = next.patients, next.records, next.audit
-	return nil
-}
+func newMemory() *memory { return &memory{PatientsMemory: storetest.NewPatientsMemory()} }
 
 func (m *memory) Record(_ context.Context, message *atna.AuditMessage) error {
 	m.refused = append(m.refused, message)
 	return nil
 }
 
-func (t memoryTx) Patient(id hl7.CX) (pix.Patient, bool, error) {
-	p, ok := t.m.patients[id.Key()]
-	return p, ok, nil
+// file puts n records under an identifier.
+func (m *memory) file(id hl7.CX, n int) {
+	for range n {
+		m.Records[uint64(len(m.Records))+1] = id
+	}
 }
 
-func (t memoryTx) PutPatient(p pix.Patient) error {
-	t.m.patients[p.ID.Key()] = p
-	return nil
-}
-
-func (t memoryTx) MoveRecord(from, to hl7.CX) (int, error) {
-	n := t.m.records[from.Key()]
-	t.m.records[to.Key()] += n
-	delete(t.m.records, from.Key())
-	return n, nil
-}
-
-func (t memoryTx) Record(message *atna.AuditMessage) error {
-	t.m.audit = append(t.m.audit, message)
-	return nil
+// filed counts the records by identifier.
+func (m *memory) filed() map[string]int {
+	n := map[string]int{}
+	for _, id := range m.Records {
+		n[id.Key()]++
+	}
+	return n
 }
 
 // drain gives what was audited since the last call, one word per record: action, outcome, patient.
@@ -91,11 +68,17 @@ func now() time.Time { return time.Date(2026, 11, 23, 8, 31, 0, 0, time.UTC) }
 
 func world(t *testing.T) (*manager.Manager, *memory) {
 	t.Helper()
-	m := &memory{patients: map[string]pix.Patient{}, records: map[string]int{}}
-	n := 0
-	mgr, err := manager.New(manager.Config{Store: m, Recorder: m, Reporter: &atna.Reporter{SourceID: "passerelle", ProcessID: "1"}, Clock: now,
-		NewID:   func() string { n++; return fmt.Sprintf("A%d", n) },
-		Domains: []pix.Domain{{AssigningAuthority: hl7.HD{NamespaceID: "INS", UniversalID: domain, UniversalIDType: "ISO"}}}, DeviceID: "1.2.3.9"})
+	return worldOf(t, manager.Config{Domains: []pix.Domain{{AssigningAuthority: hl7.HD{NamespaceID: "INS", UniversalID: domain, UniversalIDType: "ISO"}}}})
+}
+
+// worldOf completes a configuration with a store in memory.
+func worldOf(t *testing.T, cfg manager.Config) (*manager.Manager, *memory) {
+	t.Helper()
+	m, n := newMemory(), 0
+	cfg.Store, cfg.Recorder, cfg.Reporter, cfg.Clock, cfg.DeviceID = m, m, &atna.Reporter{SourceID: "passerelle", ProcessID: "1"}, now, "1.2.3.9"
+	cfg.Domains = slices.Clone(cfg.Domains)
+	cfg.NewID = func() string { n++; return fmt.Sprintf("A%d", n) }
+	mgr, err := manager.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,8 +50,8 @@ func TestITI08(t *testing.T) {
 		{"no PID-3", adt("A01", "PID|1||\"\"^^^&1.2.9&ISO"), ack("A8", "A01", "AE", "|patient identifier is missing",
 			"ERR||PID^1^3|101^Required field missing^HL70357|E||||patient identifier is missing"), nil, []string{"ITI-8 U 4 -"}},
 		{"no MRG", adt("A40", "PID|1||A"+aa), ack("A9", "A40", "AE", "|MRG segment is missing", "ERR||MRG^1^1|101^Required field missing^HL70357|E||||MRG segment is missing"), nil, []string{"ITI-8 U 4 -"}},
-		{"event", adt("A28", "PID|1||A"+aa), ack("A10", "A28", "AR", "|event is not A01, A04, A05, A08, A31, A40 or A43",
-			"ERR||MSH^1^9^1^2|201^Unsupported event code^HL70357|E||||event is not A01, A04, A05, A08, A31, A40 or A43"), nil, []string{"ITI-8 U 4 -"}},
+		{"event", adt("A03", "PID|1||A"+aa), ack("A10", "A03", "AR", "|event is not A01, A04, A05, A08, A24, A28, A31, A37, A40, A43 or A47",
+			"ERR||MSH^1^9^1^2|201^Unsupported event code^HL70357|E||||event is not A01, A04, A05, A08, A24, A28, A31, A37, A40, A43 or A47"), nil, []string{"ITI-8 U 4 -"}},
 		{"type", strings.Replace(adt("A01"), "ADT", "ORU", 1), ack("A11", "A01", "AR", "|only ADT is taken here", "ERR||MSH^1^9^1^1|200^Unsupported message type^HL70357|E||||only ADT is taken here"), nil, []string{"ITI-8 U 4 -"}},
 		{"birth date", adt("A01", "PID|1||A"+aa+"||||19791328"), ack("A12", "A01", "AE", "|birth date is not YYYY[MM[DD[hhmm...]]]",
 			"ERR||PID^1^7|102^Data type error^HL70357|E||||birth date is not YYYY[MM[DD[hhmm...]]]"), nil, []string{"ITI-8 U 4 -"}},
@@ -63,20 +63,20 @@ func TestITI08(t *testing.T) {
 		if got := string(m.ServeMLLP(t.Context(), mllp.Peer{Address: "192.0.2.9"}, []byte(c.in))); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.name, got, c.want)
 		}
-		if len(store.audit) > 0 {
-			p := store.audit[0].ActiveParticipants[0]
+		if len(store.Audit) > 0 {
+			p := store.Audit[0].ActiveParticipants[0]
 			if p.UserID != at || p.NetworkAccessPointID != "192.0.2.9" {
 				t.Errorf("%s: requester %+v", c.name, p)
 			}
 		}
-		if got := store.drain(&store.audit); !reflect.DeepEqual(got, c.audit) {
+		if got := store.drain(&store.Audit); !reflect.DeepEqual(got, c.audit) {
 			t.Errorf("%s: audited %q", c.name, got)
 		}
 		if got := store.drain(&store.refused); !reflect.DeepEqual(got, c.refused) {
 			t.Errorf("%s: refusal audited %q", c.name, got)
 		}
 	}
-	p := store.patients[id("A").Key()]
+	p := store.Patients[id("A").Key()]
 	if p.Demographics.BirthDate != "19790328" || p.Demographics.Names[0] != "DUPONT^ZOE^^^^^L" || p.Demographics.Addresses[0] != "1 RUE&BIS^^PARIS" || len(p.OtherIDs) != 1 {
 		t.Errorf("stored %+v", p)
 	}
@@ -106,13 +106,13 @@ func TestITI08VersionAndMode(t *testing.T) {
 // TestSamples plays other people's messages when the maintainers' copy is there.
 func TestSamples(t *testing.T) {
 	dir := oracle.Path(t, "samples/hl7v2")
-	store := &memory{patients: map[string]pix.Patient{}, records: map[string]int{}}
+	store := newMemory()
 	m, err := manager.New(manager.Config{Store: store, Recorder: store, Reporter: &atna.Reporter{}, Clock: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	prior := hl7.CX{ID: "704686", AssigningAuthority: hl7.HD{UniversalID: "2.16.840.1.113883.3.37.4.1.1.2.1.1", UniversalIDType: "ISO"}}
-	store.patients[prior.Key()] = pix.Patient{ID: prior}
+	store.Patients[prior.Key()] = pix.Patient{ID: prior, Number: 1 << 32}
 	want := map[string]string{"ITI-8_A01.hl7": "AA", "ITI-8_A04.hl7": "AA", "ITI-8_A08.hl7": "AA", "ITI-8_A40.hl7": "AA", "PAMFR_admission.er7": "AA", "PAMFR_consent.er7": "AA",
 		"PAMFR_discharge.er7": "AR", "ITI-21_query.hl7": "AR", "ORU_R01_CDA.hl7": "AR"}
 	for name, code := range want {
@@ -130,10 +130,10 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	ins := hl7.CX{ID: "279035121518989", AssigningAuthority: hl7.HD{UniversalID: domain, UniversalIDType: "ISO"}}
-	if p, ok := store.patients[ins.Key()]; !ok || len(p.OtherIDs) != 1 || p.Demographics.BirthDate != "19790328" {
+	if p, ok := store.Patients[ins.Key()]; !ok || len(p.OtherIDs) != 1 || p.Demographics.BirthDate != "19790328" {
 		t.Errorf("the INS was not chosen: %+v", p)
 	}
-	if p := store.patients[prior.Key()]; p.MergedInto.ID != "142025" {
+	if p := store.Patients[prior.Key()]; p.MergedInto.ID != "142025" {
 		t.Errorf("not merged: %+v", p)
 	}
 }

@@ -38,19 +38,19 @@ func TestITI44(t *testing.T) {
 			t.Errorf("%d: %v %s", i, err, got)
 		}
 		if i == 0 {
-			d := store.audit[0].ParticipantObjects[0].ParticipantObjectDetails[0]
-			if d.Type != "II" || string(d.Value) != "M1@1.2.3" || store.audit[0].ActiveParticipants[0].UserID != "http://peer.example" {
-				t.Errorf("%+v", store.audit[0])
+			d := store.Audit[0].ParticipantObjects[0].ParticipantObjectDetails[0]
+			if d.Type != "II" || string(d.Value) != "M1@1.2.3" || store.Audit[0].ActiveParticipants[0].UserID != "http://peer.example" {
+				t.Errorf("%+v", store.Audit[0])
 			}
 		}
-		if got := strings.Join(store.drain(&store.audit), " "); got != c.audit {
+		if got := strings.Join(store.drain(&store.Audit), " "); got != c.audit {
 			t.Errorf("%d: audited %q", i, got)
 		}
 		if got := strings.Join(store.drain(&store.refused), " "); got != c.refused {
 			t.Errorf("%d: refusal audited %q", i, got)
 		}
 	}
-	if !store.patients[id("A").Key()].MergedInto.Same(id("B")) {
+	if !store.Patients[id("A").Key()].MergedInto.Same(id("B")) {
 		t.Error("not merged")
 	}
 	_, err := m.AnswerITI44(t.Context(), auth.Caller{}, func(f func(*xmlpull.Reader) error) error {

@@ -55,9 +55,11 @@ func TestFeed(t *testing.T) {
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
 			m, store := world(t)
-			store.records = map[string]int{id("A").Key(): 2, id("B").Key(): 1, id("C").Key(): 1}
+			store.file(id("A"), 2)
+			store.file(id("B"), 1)
+			store.file(id("C"), 1)
 			for i, feed := range c.feeds {
-				before := len(store.audit)
+				before := len(store.Audit)
 				err := m.Feed(t.Context(), auth.Caller{Node: "gam.example"}, feed)
 				last := i == len(c.feeds)-1
 				e, refused := errors.AsType[*pix.Error](err)
@@ -66,12 +68,12 @@ func TestFeed(t *testing.T) {
 					if err != nil {
 						t.Fatalf("feed %d: %v", i, err)
 					}
-					if len(store.audit) == before {
+					if len(store.Audit) == before {
 						t.Error("accepted without an audit record")
 					}
 				case !refused || e.Code != c.code || e.At != c.at:
 					t.Fatalf("got %v, want %s at %s", err, c.code, c.at)
-				case len(store.refused) == 0 || len(store.audit) != before:
+				case len(store.refused) == 0 || len(store.Audit) != before:
 					t.Error("refused without an audit record, or kept in a commit")
 				}
 			}
@@ -82,8 +84,8 @@ func TestFeed(t *testing.T) {
 					want[id(k).Key()] = n
 				}
 			}
-			if !reflect.DeepEqual(store.records, want) {
-				t.Errorf("records %v, want %v", store.records, want)
+			if !reflect.DeepEqual(store.filed(), want) {
+				t.Errorf("records %v, want %v", store.filed(), want)
 			}
 		})
 	}
@@ -95,7 +97,7 @@ func TestFeedIsAllOrNothing(t *testing.T) {
 	if e, ok := errors.AsType[*pix.Error](err); !ok || e.Index != 1 {
 		t.Fatalf("%v", err)
 	}
-	if len(store.patients) != 0 || len(store.audit) != 0 {
+	if len(store.Patients) != 0 || len(store.Audit) != 0 {
 		t.Error("half of the message was kept")
 	}
 	want := []string{"ITI-8 C 4 A^^^&" + domain + "&ISO", "ITI-8 U 4 B^^^&" + domain + "&ISO", "ITI-8 D 4 Z^^^&" + domain + "&ISO"}
@@ -111,22 +113,22 @@ func TestDemographicsAndTombstone(t *testing.T) {
 	if err := m.Feed(t.Context(), auth.Caller{}, feed, f(pix.Merged, "B", "A")); err != nil {
 		t.Fatal(err)
 	}
-	if a := store.patients[id("A").Key()]; !a.MergedInto.Same(id("B")) || a.Demographics.Sex != "F" {
+	if a := store.Patients[id("A").Key()]; !a.MergedInto.Same(id("B")) || a.Demographics.Sex != "F" {
 		t.Errorf("%+v", a)
 	}
 	feed = f(pix.Revised, "B", "")
 	feed.Patient.Demographics.Sex = "M"
-	if err := m.Feed(t.Context(), auth.Caller{}, feed); err != nil || store.patients[id("B").Key()].Demographics.Sex != "M" {
+	if err := m.Feed(t.Context(), auth.Caller{}, feed); err != nil || store.Patients[id("B").Key()].Demographics.Sex != "M" {
 		t.Errorf("not revised: %v", err)
 	}
-	if err := m.Feed(t.Context(), auth.Caller{}, f(pix.Added, "C", ""), f(pix.Merged, "B", "C")); err != nil || store.patients[id("B").Key()].Demographics.Sex != "M" {
+	if err := m.Feed(t.Context(), auth.Caller{}, f(pix.Added, "C", ""), f(pix.Merged, "B", "C")); err != nil || store.Patients[id("B").Key()].Demographics.Sex != "M" {
 		t.Errorf("a merge that says only the identifier took the demographics away: %v", err)
 	}
 }
 
 func TestStoreFailureSaysNothing(t *testing.T) {
 	m, store := world(t)
-	store.broken = errDisk
+	store.Broken = errDisk
 	err := m.Feed(t.Context(), auth.Caller{}, f(pix.Added, "A", ""))
 	if !errors.Is(err, errDisk) {
 		t.Errorf("%v", err)

@@ -27,6 +27,8 @@ var places = map[pix.Place]string{
 	pix.AtPatientBirthDate:  "PID^#^7",
 	pix.AtPatientSex:        "PID^#^8",
 	pix.AtPatientAttributes: "PID^#",
+	pix.AtOtherID:           "PID^2^3", // of A24 and A37, which tell of two
+	pix.AtOtherAuthority:    "PID^2^3^1^4",
 }
 
 // Answer builds the acknowledgement of req: AA when e is nil, else AE or AR with one ERR.
@@ -37,7 +39,11 @@ func Answer(req *hl7v2.Message, e *pix.Error, at time.Time, controlID string) *h
 		if e.Code.Rejects() {
 			a.Code = hl7v2.AR
 		}
-		a.Errors = []hl7v2.Err{{Location: strings.Replace(places[e.At], "#", strconv.Itoa(e.Index+1), 1),
+		location := e.Location
+		if location == "" {
+			location = strings.Replace(places[e.At], "#", strconv.Itoa(e.Index+1), 1)
+		}
+		a.Errors = []hl7v2.Err{{Location: location,
 			Code: string(e.Code), Name: e.Code.Name(), Text: e.Text}}
 	}
 	return hl7v2.Ack(req, a)

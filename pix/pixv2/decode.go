@@ -1,4 +1,4 @@
-// Package pixv2 reads patient identity feeds in HL7 v2 (ITI-8): ADT messages become pix.Feed, and the errors of a feed get their places
+// Package pixv2 reads patient identity feeds in HL7 v2 (ITI-8, ITI-30, ITI-31): ADT messages become pix.Feed, and the errors of a feed get their places
 // in the message.
 package pixv2
 
@@ -12,12 +12,16 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 )
 
-// events is the table of what is taken: A01, A04, A05, A08 and A40 by [ITI-8 3.8.4.1.2] [ITI-8 3.8.4.2.2], A31 and A43 beyond it because French
-// hospital systems send them.
-var events = map[string]pix.Event{
-	"A01": pix.Added, "A04": pix.Added, "A05": pix.Added,
-	"A08": pix.Revised, "A31": pix.Revised,
-	"A40": pix.Merged, "A43": pix.Moved,
+// events is the table of what is taken: A01, A04, A05, A08 and A40 by [ITI-8 3.8.4.1.2] [ITI-8 3.8.4.2.2] and ITI-31, the others by
+// [ITI-30 3.30.4.1], as French hospital systems send them (PAM.FR); A31 counts as ITI-8, whose sense it has.
+var events = map[string]struct {
+	event       pix.Event
+	transaction string
+}{
+	"A01": {pix.Added, "ITI-8"}, "A04": {pix.Added, "ITI-8"}, "A05": {pix.Added, "ITI-8"}, "A28": {pix.Added, "ITI-30"},
+	"A08": {pix.Revised, "ITI-8"}, "A31": {pix.Revised, "ITI-8"},
+	"A40": {pix.Merged, "ITI-8"}, "A43": {pix.Moved, "ITI-8"}, "A47": {pix.Renamed, "ITI-30"},
+	"A24": {pix.Linked, "ITI-30"}, "A37": {pix.Unlinked, "ITI-30"},
 }
 
 // versions are those whose PID and MRG read alike; ITI-8 asks for 2.3.1, national profiles for 2.5.
@@ -25,9 +29,12 @@ var versions = []string{"2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "
 
 // The sizes beyond which a feed is refused.
 const (
-	maxPatients    = 64  // PID and MRG pairs in one message
-	maxRepetitions = 64  // of PID-3, PID-5, PID-11
-	maxID          = 250 // bytes of an identifier
+	maxPatients    = 64   // PID and MRG pairs in one message
+	maxRepetitions = 64   // of PID-3, PID-5, PID-11
+	maxID          = 250  // bytes of an identifier
+	maxValue       = 1024 // bytes of a name, an address, a telecom
+	maxOwn         = 16   // segments of the sender's own that are kept
+	maxSegment     = 4096 // bytes of one of them
 )
 
 // Decode reads the feeds of an ADT message: one, or one per pair of PID and MRG in A40 and A43, which may repeat. domains choose among the
@@ -35,12 +42,12 @@ const (
 func Decode(m *hl7v2.Message, domains []pix.Domain) ([]pix.Feed, error) {
 	msh := m.MSH()
 	kind := msh.Field(9).Repetition(1)
-	event, ok := events[kind.Component(2).Value()]
+	trigger, ok := events[kind.Component(2).Value()]
 	switch {
 	case kind.Component(1).Value() != "ADT":
 		return nil, refuse(pix.CodeUnsupportedMessage, pix.AtMessageType, 0, "only ADT is taken here")
 	case !ok:
-		return nil, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "event is not A01, A04, A05, A08, A31, A40 or A43")
+		return nil, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "event is not A01, A04, A05, A08, A24, A28, A31, A37, A40, A43 or A47")
 	case !slices.Contains(versions, msh.Field(12).Value()):
 		return nil, refuse(pix.CodeUnsupportedVersion, pix.AtVersion, 0, "version is not one of "+strings.Join(versions, ", "))
 	case !slices.Contains([]string{"P", "T", "D"}, msh.Field(11).Value()):
@@ -48,9 +55,13 @@ func Decode(m *hl7v2.Message, domains []pix.Domain) ([]pix.Feed, error) {
 	case msh.Field(10).Value() == "":
 		return nil, refuse(pix.CodeRequiredMissing, pix.AtMessageID, 0, "message control id is missing")
 	}
-	feeds, err := patients(m, event, domains)
+	walk := patients
+	if trigger.event.TakesTwo() {
+		walk = pair
+	}
+	feeds, err := walk(m, trigger.event, domains)
 	for i := range feeds {
-		feeds[i].Event, feeds[i].Transaction, feeds[i].MessageID = event, "ITI-8", msh.Field(10).Value()
+		feeds[i].Event, feeds[i].Transaction, feeds[i].MessageID = trigger.event, trigger.transaction, msh.Field(10).Value()
 	}
 	return feeds, err
 }
@@ -59,9 +70,36 @@ func refuse(code pix.ErrorCode, at pix.Place, index int, text string) *pix.Error
 	return &pix.Error{Code: code, At: at, Index: index, Text: text}
 }
 
-// patients walks PID and MRG; other segments are of no concern here.
+// pair is A24 and A37: two PID, and no MRG.
+func pair(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, error) {
+	var f pix.Feed
+	n := 0
+	for _, s := range m.Segments {
+		if s.ID != "PID" {
+			continue
+		}
+		one, err := feed(s, hl7v2.Segment{}, event, domains, n)
+		if err != nil {
+			return nil, err
+		}
+		switch n++; n {
+		case 1:
+			f = one
+		case 2:
+			f.With = one.Patient.ID
+		default:
+			return nil, refuse(pix.CodeSegmentSequence, pix.AtPatient, 2, "PID where none is due")
+		}
+	}
+	if n < 2 {
+		return nil, refuse(pix.CodeRequiredMissing, pix.AtPatient, n, "PID segment is missing")
+	}
+	return []pix.Feed{f}, nil
+}
+
+// patients walks PID and MRG, and keeps the segments that only the sender understands; others are of no concern here.
 func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, error) {
-	withMRG := event == pix.Merged || event == pix.Moved
+	withMRG := event.TakesPrior()
 	var feeds []pix.Feed
 	var pid hl7v2.Segment
 	open := false
@@ -86,6 +124,10 @@ func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Fe
 				return feeds, err
 			}
 			feeds, open = append(feeds, f), false
+		case s.ID[0] == 'Z' && len(feeds) > 0:
+			if err := own(&feeds[len(feeds)-1].Patient, s); err != nil {
+				return feeds, err
+			}
 		}
 	}
 	switch {
@@ -94,7 +136,22 @@ func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Fe
 	case len(feeds) == 0:
 		return nil, refuse(pix.CodeRequiredMissing, pix.AtPatient, 0, "PID segment is missing")
 	}
+	if len(feeds) == 1 { // of several nobody knows whose proof it is
+		proven(&feeds[0].Patient, m)
+	}
 	return feeds, nil
+}
+
+// own keeps a segment of the sender's own.
+func own(p *pix.Patient, s hl7v2.Segment) error {
+	text := s.Text()
+	if len(text) > maxSegment || len(p.Segments) == maxOwn {
+		e := refuse(pix.CodeDataType, pix.AtSegment, 0, "more than "+strconv.Itoa(maxOwn)+" segments of the sender's own, or one longer than "+strconv.Itoa(maxSegment)+" bytes")
+		e.Location = s.ID + "^1"
+		return e
+	}
+	p.Segments = append(p.Segments, text)
+	return nil
 }
 
 func feed(pid, mrg hl7v2.Segment, event pix.Event, domains []pix.Domain, index int) (pix.Feed, error) {
@@ -107,7 +164,7 @@ func feed(pid, mrg hl7v2.Segment, event pix.Event, domains []pix.Domain, index i
 		return f, refuse(pix.CodeRequiredMissing, pix.AtPatientID, index, "patient identifier is missing")
 	}
 	at := pix.Choose(domains, ids)
-	if event == pix.Merged || event == pix.Moved {
+	if event.TakesPrior() {
 		prior, err := identifiers(mrg.Field(1), domains, index, pix.AtPriorID)
 		if err != nil {
 			return f, err
@@ -131,6 +188,7 @@ func feed(pid, mrg hl7v2.Segment, event pix.Event, domains []pix.Domain, index i
 	if len(f.Patient.OtherIDs) == 0 {
 		f.Patient.OtherIDs = nil
 	}
+	f.Patient.Status, f.Patient.Flags = reliability(pid.Field(32))
 	f.Patient.Demographics, err = demographics(pid, index)
 	return f, err
 }
@@ -174,22 +232,38 @@ func demographics(pid hl7v2.Segment, index int) (pix.Demographics, error) {
 	if len(d.Sex) > 1 {
 		return d, refuse(pix.CodeTableValue, pix.AtPatientSex, index, "administrative sex is not one letter of table 0001")
 	}
-	for n, add := range map[int]func(string){
-		5:  func(s string) { d.Names = append(d.Names, hl7.XPN(s)) },
-		11: func(s string) { d.Addresses = append(d.Addresses, s) },
-		13: func(s string) { d.Telecoms = append(d.Telecoms, s) },
+	for _, list := range []struct {
+		field int
+		add   func(string)
+	}{
+		{5, func(s string) { d.Names = append(d.Names, hl7.XPN(s)) }},
+		{11, func(s string) { d.Addresses = append(d.Addresses, s) }},
+		{13, func(s string) { d.Telecoms = append(d.Telecoms, s) }},
 	} {
-		f := pid.Field(n)
-		if f.Repetitions() > maxRepetitions {
-			return d, refuse(pix.CodeDataType, pix.AtPatientAttributes, index, "more than "+strconv.Itoa(maxRepetitions)+" repetitions")
+		f := pid.Field(list.field)
+		n := f.Repetitions()
+		if n > maxRepetitions {
+			return d, misshapen(list.field, index, "more than "+strconv.Itoa(maxRepetitions)+" repetitions")
 		}
-		for i := 1; i <= f.Repetitions(); i++ {
-			if r := f.Repetition(i); r.Text() != "" && !r.Null() {
-				add(standard(r))
+		for i := 1; i <= n; i++ {
+			r := f.Repetition(i)
+			if r.Text() == "" || r.Null() {
+				continue
 			}
+			text := standard(r)
+			if len(text) > maxValue {
+				return d, misshapen(list.field, index, "longer than "+strconv.Itoa(maxValue)+" bytes")
+			}
+			list.add(text)
 		}
 	}
 	return d, nil
+}
+
+func misshapen(field, index int, text string) *pix.Error {
+	e := refuse(pix.CodeDataType, pix.AtPatientAttributes, index, text)
+	e.Location = "PID^" + strconv.Itoa(index+1) + "^" + strconv.Itoa(field)
+	return e
 }
 
 func value(f hl7v2.Field) string {

@@ -51,6 +51,7 @@ func TestContracts(t *testing.T) {
 				db := fresh(t)
 				return db.Patients(), db.Registry()
 			})
+			storetest.Identities(t, func(t *testing.T) manager.Store { return fresh(t).Patients() })
 			storetest.Audit(t, func(t *testing.T) (atna.Recorder, func() []*atna.AuditMessage) {
 				db := fresh(t)
 				return db.Audit(), func() []*atna.AuditMessage { return trail(t, db) }

@@ -22,7 +22,7 @@ func (db *DB) Check(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("counts: %w", err)
 		}
-		for _, step := range []func() error{c.objects, c.documents, c.patients, c.messages, c.rows} {
+		for _, step := range []func() error{c.objects, c.documents, c.places, c.identities, c.identityRows, c.links, c.reviews, c.persons, c.messages, c.rows} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -130,17 +130,6 @@ func (c *checker) documents() error {
 	})
 }
 
-func (c *checker) patients() error {
-	return c.each(bPerson, func(key, value []byte) error {
-		p, err := decodePatient(value)
-		if err != nil || !bytes.Equal(key, textKey(nil, bPerson, p.ID.Key())) {
-			c.fault("a patient's row does not fit its key (%v)", err)
-		}
-		c.found.Patients++
-		return nil
-	})
-}
-
 func (c *checker) messages() error {
 	return c.each(bAudit, func(key, value []byte) error {
 		seq, err := seqOf(key)
@@ -243,10 +232,13 @@ func (c *checker) documentRow(seq uint64, key []byte) error {
 }
 
 func (c *checker) compareCounts() {
-	if c.want.object < c.found.object || c.want.document < c.found.document {
-		c.fault("numbers %d and %d were given out again", c.found.object, c.found.document)
+	for _, n := range []struct{ want, found *uint64 }{{&c.want.object, &c.found.object}, {&c.want.document, &c.found.document}, {&c.want.identity, &c.found.identity},
+		{&c.want.review, &c.found.review}, {&c.want.crossing, &c.found.crossing}} {
+		if *n.want < *n.found {
+			c.fault("number %d was given out again", *n.found)
+		}
+		*n.found = *n.want
 	}
-	c.found.object, c.found.document = c.want.object, c.want.document
 	if c.found != c.want {
 		c.fault("counted %+v, noted %+v", c.found, c.want)
 	}

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/atna"
-	"github.com/passerelle-sante/passerelle/hl7"
-	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -31,33 +29,6 @@ func decodeDocument(value []byte) (xds.StoredDocument, error) {
 	x.Hash = d.str()
 	decodeCX(d, &x.Patient)
 	x.Status = xds.StoredStatus(d.byte())
-	return x, d.end()
-}
-
-func appendPatient(b []byte, x *pix.Patient) []byte {
-	e := &encoder{b: append(b, codecVersion)}
-	encodeCX(e, &x.ID)
-	encodeList(e, x.OtherIDs, encodeCX)
-	encodeStrings(e, x.Demographics.Names)
-	e.str(x.Demographics.BirthDate)
-	e.str(x.Demographics.Sex)
-	encodeStrings(e, x.Demographics.Addresses)
-	encodeStrings(e, x.Demographics.Telecoms)
-	encodeCX(e, &x.MergedInto)
-	return e.b
-}
-
-func decodePatient(value []byte) (pix.Patient, error) {
-	d := newDecoder(value)
-	var x pix.Patient
-	decodeCX(d, &x.ID)
-	x.OtherIDs = decodeList(d, 6, decodeCX)
-	x.Demographics.Names = decodeStrings[hl7.XPN](d)
-	x.Demographics.BirthDate = d.str()
-	x.Demographics.Sex = d.str()
-	x.Demographics.Addresses = decodeStrings[string](d)
-	x.Demographics.Telecoms = decodeStrings[string](d)
-	decodeCX(d, &x.MergedInto)
 	return x, d.end()
 }
 
@@ -192,10 +163,13 @@ type counts struct {
 	Entries, Sets, Folders, Associations uint64
 	Documents, Staged, Patients          uint64
 	object, document, audit              uint64 // the last numbers given
+	Reviews                              uint64 // that are open
+	identity, review, crossing           uint64 // the last numbers given
 }
 
-func (c *counts) fields() [10]*uint64 {
-	return [10]*uint64{&c.Entries, &c.Sets, &c.Folders, &c.Associations, &c.Documents, &c.Staged, &c.Patients, &c.object, &c.document, &c.audit}
+func (c *counts) fields() [14]*uint64 {
+	return [14]*uint64{&c.Entries, &c.Sets, &c.Folders, &c.Associations, &c.Documents, &c.Staged, &c.Patients, &c.object, &c.document, &c.audit,
+		&c.Reviews, &c.identity, &c.review, &c.crossing}
 }
 
 func (c *counts) of(k xds.Kind) *uint64 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/store/storetest"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -41,12 +42,42 @@ func TestEveryFieldSurvives(t *testing.T) {
 			t.Fatalf("%v\ngot  %+v\nwant %+v", err, got, *d)
 		}
 		p := random[pix.Patient](t, rng)
+		p.Number, p.Person = 0, 0 // are in another row
 		if got, err := decodePatient(appendPatient(nil, p)); err != nil || !reflect.DeepEqual(got, *p) {
 			t.Fatalf("%v\ngot  %+v\nwant %+v", err, got, *p)
+		}
+		survives(t, rng, appendMerge, decodeMerge)
+		survives(t, rng, appendReview, decodeReview)
+		survives(t, rng, appendChange, decodeChange)
+		survives(t, rng, appendCrossReference, decodeCrossReference)
+		l := random[pix.Link](t, rng)
+		d2 := newDecoder(appendLink(nil, l))
+		got := pix.Link{A: l.A, B: l.B} // are in the key
+		if decodeLink(d2, &got); d2.end() != nil || !reflect.DeepEqual(got, *l) {
+			t.Fatalf("%v\ngot  %+v\nwant %+v", d2.end(), got, *l)
 		}
 		m := message(t, rng)
 		if got, err := decodeAudit(appendAudit(nil, m)); err != nil || !reflect.DeepEqual(got, m) {
 			t.Fatalf("%v\ngot  %+v\nwant %+v", err, got, m)
+		}
+	}
+}
+
+func survives[T any](t *testing.T, rng *rand.Rand, encode func([]byte, *T) []byte, decode func([]byte) (T, error)) {
+	t.Helper()
+	want := random[T](t, rng)
+	if got, err := decode(encode(nil, want)); err != nil || !reflect.DeepEqual(got, *want) {
+		t.Fatalf("%v\ngot  %+v\nwant %+v", err, got, *want)
+	}
+}
+
+func TestMomentsSurvive(t *testing.T) {
+	for _, want := range []hl7.DTM{"", "20261123083100", "19700101000000", "19691231235959", "2026", "20261399000000", "99991231235959", "20261123083100+0100"} {
+		e := &encoder{b: []byte{codecVersion}}
+		encodeDTM(e, want)
+		d := newDecoder(e.b)
+		if got := decodeDTM(d); d.end() != nil || got != want {
+			t.Errorf("got %q, want %q (%v)", got, want, d.end())
 		}
 	}
 }
@@ -86,6 +117,11 @@ func FuzzObjectDecode(f *testing.F) {
 		_, _ = decodeDocument(b)
 		_, _ = decodePatient(b)
 		_, _ = decodeAudit(b)
+		_, _ = decodeMerge(b)
+		_, _ = decodeReview(b)
+		_, _ = decodeChange(b)
+		_, _ = decodeCrossReference(b)
+		decodeLink(newDecoder(b), &pix.Link{})
 		o, err := decodeObject(b)
 		if err != nil {
 			return

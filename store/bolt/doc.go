@@ -27,13 +27,25 @@
 //	r       hash of patient and referenceId, object   -
 //	a       object, association                   -   associations of an object that was there before them
 //	x       id of object, association             -   the same when it was not
-//	n       patient (CX.Key)                      pix.Patient
+//	n       patient (CX.Key)                      number, person, and 1 when it was given up
+//	N       patient                               pix.Patient
+//	P       person, patient                       -   members of persons of more than one
+//	q       family, given, sex, patient           -   names folded and cut, each ended by a zero; a row for each family name
+//	w       birth date (4 bytes), patient         -
+//	k       hash of a matcher's key, patient      -
+//	e       patient, patient                      pix.Link where the first number is the lesser one, else -
+//	h       patient, change                       pix.Change
+//	M       prior patient                         pix.Merge
+//	v       review                                pix.Review
+//	O       review                                -   that are open
+//	V       hash of patient, review               -   that are open, for each end
+//	X       cross-reference event                 pix.CrossReference
 //	d       doc                                   xds.StoredDocument, in the order of arrival
 //	s       doc                                   -   staged documents
 //	b       blob, doc                             -
 //	A       audit sequence                        atna.AuditMessage
 //	c       cursor name                           audit sequence
 //
-// object, association, doc and audit sequence are numbers from 1. A journal record is a list of rows: key with its bucket byte in
+// object, association, doc, patient, review, event and audit sequence are numbers from 1; a person is the least number of its patients. A journal record is a list of rows: key with its bucket byte in
 // front, and value or deletion.
 package bolt

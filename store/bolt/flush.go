@@ -161,7 +161,7 @@ func write(b *bbolt.Bucket, key, value []byte) error {
 
 // fill is how full bbolt leaves pages it splits: sequential buckets never come back to a page.
 func fill(bucket byte) float64 {
-	if strings.IndexByte("odasbA", bucket) >= 0 {
+	if strings.IndexByte("odasbANhvOX", bucket) >= 0 {
 		return 0.98
 	}
 	return 0.7

@@ -14,7 +14,7 @@ import (
 	"github.com/passerelle-sante/passerelle/store/journal"
 )
 
-const formatVersion = 1
+const formatVersion = 2
 
 // The buckets, by their byte. The package comment says what is in them.
 const (
@@ -33,7 +33,19 @@ const (
 	bBlob     = 'b'
 	bAudit    = 'A'
 	bCursor   = 'c'
-	buckets   = "moiulpraxndsbAc"
+	bIdentity = 'N'
+	bMember   = 'P'
+	bName     = 'q'
+	bBirth    = 'w'
+	bAlike    = 'k'
+	bLink     = 'e'
+	bHistory  = 'h'
+	bMerge    = 'M'
+	bReview   = 'v'
+	bOpen     = 'O'
+	bOpenOf   = 'V'
+	bCrossing = 'X'
+	buckets   = "moiulpraxndsbAcNPqwkehMvOVX"
 )
 
 // ErrLocked tells that another process has the store open.

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -38,73 +39,215 @@ type patientTx struct {
 	tx *writeTx // nil in a view
 }
 
+// place is the row of an identifier: the patient's numbers, and whether it is in use.
+type place struct {
+	number, person uint64
+	gone           bool
+}
+
+func (p place) append(b []byte) []byte {
+	b = appendSeq(appendSeq(b, p.number), p.person)
+	if p.gone {
+		b = append(b, 1)
+	}
+	return b
+}
+
+// place finds an identifier; its number is 0 when there is none.
+func (r *reader) place(id hl7.CX) (place, error) {
+	var buf [96]byte
+	v, err := r.get(patientTextKey(buf[:0], id))
+	if err != nil || v == nil {
+		return place{}, err
+	}
+	if len(v) < 16 {
+		return place{}, errCodec
+	}
+	return place{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]), len(v) > 16}, nil
+}
+
+// patientTextKey is textKey of hl7.CX.Key.
+func patientTextKey(b []byte, id hl7.CX) []byte { return textKey(b, bPerson, id.Key()) }
+
 // Patient implements manager.Tx.
 func (t patientTx) Patient(id hl7.CX) (pix.Patient, bool, error) { return t.patient(id) }
 
 func (r *reader) patient(id hl7.CX) (pix.Patient, bool, error) {
-	r.key = textKey(r.key[:0], bPerson, id.Key())
-	v, err := r.get(r.key)
-	if err != nil || v == nil {
+	at, err := r.place(id)
+	if err != nil || at.number == 0 {
 		return pix.Patient{}, false, err
 	}
-	p, err := decodePatient(v)
+	p, err := r.patientAt(at.number)
 	if err != nil {
 		return pix.Patient{}, false, fmt.Errorf("patient %s: %w", id.Masked(), err)
 	}
+	p.Person = at.person
 	return p, p.ID.Same(id), nil
 }
 
+// patientAt reads by number. Its Person is not filled.
+func (r *reader) patientAt(number uint64) (pix.Patient, error) {
+	r.key = seqKey(r.key[:0], bIdentity, number)
+	v, err := r.get(r.key)
+	if err != nil {
+		return pix.Patient{}, err
+	}
+	if v == nil {
+		return pix.Patient{}, fmt.Errorf("patient %d is missing from the index", number)
+	}
+	p, err := decodePatient(v)
+	p.Number = number
+	return p, err
+}
+
+// numbered reads by number, with the Person.
+func (r *reader) numbered(number uint64) (pix.Patient, error) {
+	p, err := r.patientAt(number)
+	if err != nil {
+		return p, err
+	}
+	at, err := r.place(p.ID)
+	if err == nil && at.number != number {
+		err = fmt.Errorf("patient %d: its identifier leads to %d", number, at.number)
+	}
+	p.Person = at.person
+	return p, err
+}
+
 // PutPatient implements manager.Tx.
-func (t patientTx) PutPatient(p pix.Patient) error {
+func (t patientTx) PutPatient(p *pix.Patient) error {
 	if t.tx == nil {
 		return ErrReadOnly
 	}
 	if p.ID.ID == "" {
 		return errors.New("patient without an identifier")
 	}
-	_, known, err := t.patient(p.ID)
+	old, known, err := t.patient(p.ID)
 	if err != nil {
 		return err
 	}
-	if !known {
+	if known {
+		p.Number = old.Number
+	} else {
+		old = pix.Patient{}
 		t.tx.db.counts.Patients++
+		t.tx.db.counts.identity++
+		p.Number = t.tx.db.counts.identity
 	}
-	t.tx.buf = appendPatient(t.tx.buf[:0], &p)
-	t.tx.put(textKey(nil, bPerson, p.ID.Key()), t.tx.buf)
+	t.tx.put(patientTextKey(nil, p.ID), place{p.Number, p.Person, !p.Alive()}.append(nil))
+	t.tx.reindex(&old, p)
+	var before []byte
+	if known {
+		before = appendPatient(nil, &old)
+	}
+	t.tx.buf = appendPatient(t.tx.buf[:0], p)
+	if string(before) != string(t.tx.buf) {
+		t.tx.put(seqKey(nil, bIdentity, p.Number), t.tx.buf)
+	}
 	return nil
 }
 
-// MoveRecord implements manager.Tx. The stored documents of moved entries follow, for the audit record of their retrieval.
-func (t patientTx) MoveRecord(from, to hl7.CX) (int, error) {
+// DeletePatient implements manager.Tx.
+func (t patientTx) DeletePatient(id hl7.CX) error {
 	if t.tx == nil {
-		return 0, ErrReadOnly
+		return ErrReadOnly
+	}
+	old, known, err := t.patient(id)
+	if err != nil || !known {
+		return err
+	}
+	links, err := t.Links(id)
+	if err != nil {
+		return err
+	}
+	if len(links) > 0 {
+		return errors.New("a patient who is linked cannot be forgotten")
+	}
+	t.tx.db.counts.Patients--
+	t.tx.put(patientTextKey(nil, id), nil)
+	t.tx.put(seqKey(nil, bIdentity, old.Number), nil)
+	t.tx.reindex(&old, &pix.Patient{Number: old.Number})
+	return t.scan(seqKey(nil, bHistory, old.Number), nil, func(key, _ []byte) (bool, error) {
+		t.tx.put(key, nil)
+		return true, nil
+	})
+}
+
+// MoveRecord implements manager.Tx. The stored documents of moved entries follow, for the audit record of their retrieval.
+func (t patientTx) MoveRecord(from, to hl7.CX) ([]uint64, error) {
+	if t.tx == nil {
+		return nil, ErrReadOnly
 	}
 	if from.Same(to) {
-		return 0, nil
+		return nil, nil
 	}
-	moved := 0
-	for _, kind := range []xds.Kind{xds.KindEntry, xds.KindSet, xds.KindFolder} {
-		err := t.objects(patientKey(nil, from, kind), func(_ uint64, o xds.Object) (bool, error) {
+	var moved []uint64
+	for _, kind := range filedKinds {
+		err := t.objects(patientKey(nil, from, kind), func(seq uint64, o xds.Object) (bool, error) {
 			if !o.PatientID().Same(from) {
 				return true, nil
 			}
-			*o.PatientID() = to
-			moved++
-			if err := t.tx.putObject(o); err != nil {
-				return false, err
-			}
-			return true, t.tx.moveDocument(o, from, to)
+			moved = append(moved, seq)
+			return true, t.tx.moveObject(o, from, to)
 		})
 		if err != nil {
+			return nil, err
+		}
+	}
+	return moved, nil
+}
+
+var filedKinds = []xds.Kind{xds.KindEntry, xds.KindSet, xds.KindFolder}
+
+// MoveBack implements manager.Tx. An object that is there no more is passed over.
+func (t patientTx) MoveBack(objects []uint64, from, to hl7.CX) (int, error) {
+	if t.tx == nil {
+		return 0, ErrReadOnly
+	}
+	moved := 0
+	for _, seq := range objects {
+		v, err := t.get(seqKey(nil, bObject, seq))
+		if err != nil {
+			return 0, err
+		}
+		if v == nil {
+			continue
+		}
+		o, err := t.object(seq)
+		if err != nil {
+			return 0, err
+		}
+		if p := o.PatientID(); p == nil || !p.Same(from) {
+			continue
+		}
+		moved++
+		if err := t.tx.moveObject(o, from, to); err != nil {
 			return 0, err
 		}
 	}
 	return moved, nil
 }
 
-func (tx *writeTx) moveDocument(o xds.Object, from, to hl7.CX) error {
-	if o.Entry == nil {
-		return nil
+// HasRecord implements manager.Tx.
+func (t patientTx) HasRecord(id hl7.CX) (bool, error) {
+	found := false
+	for _, kind := range filedKinds {
+		err := t.objects(patientKey(nil, id, kind), func(_ uint64, o xds.Object) (bool, error) {
+			found = found || o.PatientID().Same(id)
+			return !found, nil
+		})
+		if err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// moveObject files an object under another identifier; the identifier's type and date are that of to.
+func (tx *writeTx) moveObject(o xds.Object, from, to hl7.CX) error {
+	*o.PatientID() = to
+	if err := tx.putObject(o); err != nil || o.Entry == nil {
+		return err
 	}
 	d, seq, err := tx.document(o.Entry.UniqueID, xds.Registered, "")
 	if err != nil || seq == 0 || !d.Patient.Same(from) {

@@ -199,8 +199,8 @@ func (r *reader) associationNumbers(id xds.ObjectID) ([]uint64, error) {
 
 // KnownPatient implements registry.Tx.
 func (t registryTx) KnownPatient(patient hl7.CX) (bool, error) {
-	p, ok, err := t.patient(patient)
-	return ok && p.MergedInto.IsZero(), err
+	at, err := t.place(patient)
+	return at.number != 0 && !at.gone, err
 }
 
 type registryUpdate struct {

@@ -82,6 +82,9 @@ func (s Segment) Field(n int) Field {
 	return Field{s.fields[n], s.d}
 }
 
+// Text is the segment as written, in UTF-8, without its end.
+func (s Segment) Text() string { return strings.Join(s.fields, string(rune(s.d.Field))) }
+
 // Value is the first component of the first repetition, unescaped: what a simple field says.
 func (f Field) Value() string { return f.Repetition(1).Component(1).Value() }
 

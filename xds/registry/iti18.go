@@ -106,6 +106,9 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 	}
 	err := r.wrongHome(q)
 	if err == nil {
+		err = r.resolve(ctx, c, q)
+	}
+	if err == nil {
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
 			s.tx = tx
 			if err := s.run(); err != nil {
@@ -126,6 +129,22 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 		return nil, es
 	}
 	return s.found, nil
+}
+
+// resolve makes the patients of a query those that documents are filed by.
+func (r *Registry) resolve(ctx context.Context, c auth.Caller, q *query.Query) error {
+	for i, id := range q.Patients {
+		filed, ok, err := r.filed(ctx, c)(id)
+		if err != nil {
+			return fmt.Errorf("resolve the patient: %w", err)
+		}
+		if !ok {
+			return &xds.Error{Code: xds.CodeUnknownPatientID, Location: q.Kind.Name + ".patientId",
+				Context: "no qualified patient is known by this identifier of the source"}
+		}
+		q.Patients[i] = filed
+	}
+	return nil
 }
 
 func (r *Registry) wrongHome(q *query.Query) error {

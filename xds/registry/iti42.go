@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
@@ -49,9 +50,11 @@ func answer(req *soap.Request, es xds.Errors) *soap.Response {
 func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *xds.Submission, stored []xds.StoredDocument, also ...*atna.AuditMessage) (xds.Errors, error) {
 	domain := r.cfg.Domain()
 	f := xds.Findings{MetadataError: xds.CodeRegistryMetadataError}
+	err := sub.Resolve(r.filed(ctx, c))
 	sub.Validate(domain, xds.Registering, &f)
-	var err error
-	if f.List.Err() == nil {
+	if err != nil {
+		err = fmt.Errorf("resolve the patient: %w", err)
+	} else if f.List.Err() == nil {
 		err = r.cfg.Store.Update(ctx, func(tx UpdateTx) error {
 			return r.register(tx, c, domain, sub, stored, also, &f)
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/ebxml"
 )
@@ -20,8 +21,10 @@ import (
 type Config struct {
 	Store  Store
 	Domain func() *xds.Domain // the affinity domain as of now; it may change between two calls
-	Audit  atna.Recorder
-	Events *atna.Reporter // builds audit messages in the name of this node
+	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
+	Patients Patients
+	Audit    atna.Recorder
+	Events   *atna.Reporter // builds audit messages in the name of this node
 	// MaxResults bounds a LeafClass answer and MaxReferences an ObjectRef answer, in objects; beyond is XDSTooManyResults.
 	MaxResults    int
 	MaxReferences int
@@ -45,6 +48,16 @@ func New(cfg Config) (*Registry, error) {
 		return nil, errors.New("registry: MaxResults and MaxReferences are above zero")
 	}
 	return &Registry{cfg: cfg}, nil
+}
+
+// filed gives a patient's identifier as documents are filed by it.
+func (r *Registry) filed(ctx context.Context, c auth.Caller) func(hl7.CX) (hl7.CX, bool, error) {
+	return func(id hl7.CX) (hl7.CX, bool, error) {
+		if r.cfg.Patients == nil {
+			return id, true, nil
+		}
+		return r.cfg.Patients.NationalID(ctx, c, id)
+	}
 }
 
 // failed turns an error of something below into findings: what the peer may know, in the codes of ITI TF-3 4.2.4.1. The story goes to the log under a

@@ -43,7 +43,7 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	if err := db.Patients().Update(context.Background(), func(tx manager.Tx) error {
-		return errors.Join(tx.PutPatient(pix.Patient{ID: sample.PatientID(1)}), tx.PutPatient(pix.Patient{ID: sample.PatientID(2)}))
+		return errors.Join(tx.PutPatient(&pix.Patient{ID: sample.PatientID(1)}), tx.PutPatient(&pix.Patient{ID: sample.PatientID(2)}))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,16 @@ import (
 	"context"
 
 	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/xds"
 )
+
+// Patients knows by which identifier documents are filed. ok is false when the identifier is one of a source, which is to be resolved, and cannot be; one
+// that is not to be resolved comes back as it is.
+type Patients interface {
+	NationalID(ctx context.Context, c auth.Caller, id hl7.CX) (filed hl7.CX, ok bool, err error)
+}
 
 // Store keeps the registry's objects. View sees one consistent moment; Update is all or nothing, runs alone, and is durable when it
 // returns nil. An error from f leaves nothing behind and comes back as it is.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -131,8 +132,11 @@ type Incoming interface {
 func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub *xds.Submission, docs Incoming) (xds.Errors, error) {
 	in := intake{r: r, ctx: ctx, sub: sub, f: xds.Findings{MetadataError: xds.CodeRepositoryMetadataError}}
 	defer in.abort()
+	err := r.resolve(ctx, c, sub)
 	sub.Validate(r.cfg.Domain(), xds.Provided, &in.f)
-	err := in.receive(docs)
+	if err == nil {
+		err = in.receive(docs)
+	}
 	if err == nil {
 		err = in.f.List.Err()
 	}
@@ -154,6 +158,18 @@ func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub 
 		return nil, r.failed(ctx, c, auditErr)
 	}
 	return nil, err
+}
+
+// resolve names the patients as their documents are filed.
+func (r *Repository) resolve(ctx context.Context, c auth.Caller, sub *xds.Submission) error {
+	if r.cfg.Patients == nil {
+		return nil
+	}
+	err := sub.Resolve(func(id hl7.CX) (hl7.CX, bool, error) { return r.cfg.Patients.NationalID(ctx, c, id) })
+	if err != nil {
+		return fmt.Errorf("resolve the patient: %w", err)
+	}
+	return nil
 }
 
 // BrokenMessage is an error of the message itself, not of what it says: it ends early, its parts are malformed.

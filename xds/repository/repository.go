@@ -31,6 +31,8 @@ type Config struct {
 	Clock       func() time.Time
 	NewID       func() xds.ObjectID // a fresh urn:uuid:
 	Log         *slog.Logger
+	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
+	Patients Patients
 	// Deposited is told of documents that are new here and registered; the answer waits for it. It may be nil.
 	Deposited func(c auth.Caller, docs []xds.StoredDocument)
 }

@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/pix/manager"
+	"github.com/passerelle-sante/passerelle/wire/hl7v2"
+	"github.com/passerelle-sante/passerelle/xds"
+)
+
+// IdentitiesConfig is about cross-references between identity domains.
+type IdentitiesConfig struct {
+	National    string            `yaml:"national"`    // the system of national identifiers: ins, or nothing
+	Authorities []AuthorityConfig `yaml:"authorities"` // the domains of sources, the most telling first
+	Operators   []string          `yaml:"operators"`   // nodes that may link, part, undo and decide; none: nobody
+}
+
+// AuthorityConfig is one domain of a source.
+type AuthorityConfig struct {
+	OID       string   `yaml:"oid"`
+	Namespace string   `yaml:"namespace"` // another name that senders may use alone
+	Name      string   `yaml:"name"`
+	Also      []string `yaml:"also"`     // other designators that senders use for it: CHU-X&000897406&N
+	Feeders   []string `yaml:"feeders"`  // common names of the nodes that may feed it; none: every trusted node
+	Askers    []string `yaml:"askers"`   // and that may ask for its identifiers
+	Linking   string   `yaml:"linking"`  // national (when empty) or explicit
+	InPlace   bool     `yaml:"in_place"` // its identifiers stand where the national one is due, and are resolved
+}
+
+// nationalSystems are the systems of national identifiers, and the type by which documents are filed under one.
+var nationalSystems = map[string]struct {
+	domains func() []pix.Domain
+	filedAs string
+}{"ins": {pix.INS, "NH"}}
+
+var linkings = map[string]pix.Linking{"": pix.LinkByNational, "national": pix.LinkByNational, "explicit": pix.LinkExplicitly}
+
+func (c *IdentitiesConfig) check(wrong func(key, format string, args ...any)) {
+	if _, ok := nationalSystems[c.National]; c.National != "" && !ok {
+		wrong("patients.identities.national", "%q is not a known system; ins is", c.National)
+	}
+	seen := map[string]bool{}
+	for i, a := range c.Authorities {
+		key := fmt.Sprintf("patients.identities.authorities[%d]", i)
+		switch {
+		case !xds.ValidOID(a.OID):
+			wrong(key+".oid", "%q is not an OID", a.OID)
+		case seen[a.OID]:
+			wrong(key+".oid", "%s is there twice", a.OID)
+		}
+		seen[a.OID] = true
+		if _, ok := linkings[a.Linking]; !ok {
+			wrong(key+".linking", "%q is not national or explicit", a.Linking)
+		}
+		if a.InPlace && c.National == "" {
+			wrong(key+".in_place", "there is no national identifier it could stand for: set patients.identities.national")
+		}
+		for k, h := range a.Also {
+			if hd := hl7.ParseHD(h, '&'); hd.UniversalIDType == "ISO" || hd == (hl7.HD{}) {
+				wrong(fmt.Sprintf("%s.also[%d]", key, k), "%q is not a designator of another type than ISO", h)
+			}
+		}
+	}
+}
+
+// domains are the domains in the order in which a feed's own identifier is chosen: those of sources, the national ones, those that are only named.
+func (c *PatientsConfig) domains() []pix.Domain {
+	var out []pix.Domain
+	for _, a := range c.Identities.Authorities {
+		d := pix.Domain{AssigningAuthority: hl7.HD{NamespaceID: a.Namespace, UniversalID: a.OID, UniversalIDType: "ISO"}, Name: a.Name,
+			Feeders: a.Feeders, Askers: a.Askers, Linking: linkings[a.Linking], InPlace: a.InPlace}
+		for _, h := range a.Also {
+			d.Also = append(d.Also, hl7.ParseHD(h, '&'))
+		}
+		out = append(out, d)
+	}
+	if s, ok := nationalSystems[c.Identities.National]; ok {
+		out = append(out, slices.DeleteFunc(s.domains(), func(d pix.Domain) bool { return pix.Of(out, d.AssigningAuthority) != nil })...)
+	}
+	for _, oid := range c.Domains {
+		h := hl7.HD{UniversalID: strings.TrimSpace(oid), UniversalIDType: "ISO"}
+		if pix.Of(out, h) == nil {
+			out = append(out, pix.Domain{AssigningAuthority: h})
+		}
+	}
+	return out
+}
+
+func (g *Gateway) newPatients() (*manager.Manager, error) {
+	c := &g.cfg.Patients
+	cfg := manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: c.domains(), Operators: c.Identities.Operators,
+		FiledAs: nationalSystems[c.Identities.National].filedAs, Clock: time.Now, NewID: newMessageID, Log: g.log,
+		Lenient: &hl7v2.Lenient{LineEnds: c.tolerates(string(hl7v2.QuirkLineEnds)), Charset: c.tolerates(string(hl7v2.QuirkCharset))}}
+	return manager.New(cfg)
+}
