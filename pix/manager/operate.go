@@ -161,6 +161,23 @@ func (m *Manager) Identity(ctx context.Context, c auth.Caller, id hl7.CX) (Ident
 	return found, err
 }
 
+// Export gives an operator every identity in use, some at a time, in the order they were first told. next goes on after them and is empty at the end.
+func (m *Manager) Export(ctx context.Context, c auth.Caller, after string, max int) (list []pix.Patient, next string, err error) {
+	err = m.look(ctx, c, nil, func(tx Tx) error {
+		return tx.Search(&pix.Criteria{}, after, func(p pix.Patient, at string) bool {
+			if len(list) >= max {
+				return false
+			}
+			list, next = append(list, p), at
+			return true
+		})
+	})
+	if err != nil || len(list) < max {
+		next = ""
+	}
+	return list, next, err
+}
+
 // Explain tells an operator why two patients are one person: the links of a shortest way from a to b, each with who made it, when and why. It is empty
 // when they are two persons.
 func (m *Manager) Explain(ctx context.Context, c auth.Caller, a, b hl7.CX) ([]pix.Link, error) {
