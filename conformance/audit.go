@@ -22,6 +22,7 @@ type Audit struct {
 	changed  chan struct{} // closed when a message comes
 	conns    map[net.Conn]bool
 	wg       sync.WaitGroup
+	whole    bool // nothing more comes
 }
 
 // record is one audit message: what the checks look at.
@@ -29,6 +30,7 @@ type record struct {
 	transaction string
 	outcome     string
 	text        string // everything, with base64 values decoded beside
+	raw         string // as it came
 }
 
 // ListenAudit opens the receiver; Close ends it.
@@ -86,14 +88,21 @@ func (a *Audit) receive(r *bufio.Reader) {
 		if _, err := io.ReadFull(r, b); err != nil {
 			return
 		}
-		if rec, err := readRecord(string(b)); err == nil {
-			a.mu.Lock()
-			a.messages = append(a.messages, rec)
-			close(a.changed)
-			a.changed = make(chan struct{})
-			a.mu.Unlock()
-		}
+		a.take(string(b))
 	}
+}
+
+// take adds a message that came.
+func (a *Audit) take(text string) {
+	rec, err := readRecord(text)
+	if a == nil || err != nil {
+		return
+	}
+	a.mu.Lock()
+	a.messages = append(a.messages, rec)
+	close(a.changed)
+	a.changed = make(chan struct{})
+	a.mu.Unlock()
 }
 
 // readRecord reads an RFC 5424 message that holds a DICOM audit message.
@@ -107,7 +116,7 @@ func readRecord(text string) (record, error) {
 		return record{}, err
 	}
 	event := root.kid("EventIdentification")
-	rec := record{outcome: event.attr("EventOutcomeIndicator"), text: text[at:]}
+	rec := record{outcome: event.attr("EventOutcomeIndicator"), text: text[at:], raw: text}
 	for _, t := range event.kids("EventTypeCode") {
 		rec.transaction = t.attr("csd-code")
 	}
@@ -150,6 +159,9 @@ func (a *Audit) wait(ctx context.Context, from int, limit time.Duration, wanted 
 		from = len(a.messages)
 		changed := a.changed
 		a.mu.Unlock()
+		if a.whole {
+			return 0, false
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():

@@ -127,7 +127,7 @@ func (b *submission) edit(verb, rest string) error {
 	case "twice":
 		double := found[0].clone()
 		if double.attr("id") != "" {
-			double.setAttr("id", fresh())
+			double.setAttr("id", o.fresh())
 		}
 		o.dom.insertAfter(found[0], double)
 	case "mark": // an XML attribute of the element: key=value, or key= to remove it
@@ -190,7 +190,7 @@ func (o *object) create(form, place, value string) *node {
 	switch form {
 	case "class":
 		parts := append(strings.Split(value, "^"), "", "")
-		n := rim("Classification", "id", fresh(), "classificationScheme", place, "classifiedObject", o.id, "nodeRepresentation", parts[0])
+		n := rim("Classification", "id", o.fresh(), "classificationScheme", place, "classifiedObject", o.id, "nodeRepresentation", parts[0])
 		display := parts[1]
 		if display == "" {
 			display = parts[0]
@@ -198,7 +198,7 @@ func (o *object) create(form, place, value string) *node {
 		n.Kids = []*node{slot("codingScheme", parts[2]), localized("Name", display)}
 		return n
 	case "ident":
-		n := rim("ExternalIdentifier", "id", fresh(), "registryObject", o.id, "identificationScheme", place, "value", value)
+		n := rim("ExternalIdentifier", "id", o.fresh(), "registryObject", o.id, "identificationScheme", place, "value", value)
 		n.Kids = []*node{localized("Name", "XDS"+o.kind)}
 		return n
 	case "slot":

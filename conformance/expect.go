@@ -27,7 +27,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
 	"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
 	"audit": expectAudit, "ack": expectAck, "field": expectField, "says": expectSays, "hides": expectHides, "header": expectHeader,
-	"packaging": expectPackaging, "context": expectContext,
+	"packaging": expectPackaging, "context": expectContext, "refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
 }
 
 // judge holds the last answer against the expectations of its step.
@@ -59,6 +59,8 @@ func (k *check) problems(ctx context.Context) {
 	end, failed := false, false
 	for _, l := range k.st.Expect {
 		switch l.Verb {
+		case "refused", "accepted":
+			return // they look at the errors themselves
 		case "error", "warning":
 			rest, err := k.s.expand(ctx, l.Rest)
 			if err != nil {

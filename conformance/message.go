@@ -47,7 +47,7 @@ var escapes = strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\t`, "\t", `\0`, "\x0
 
 // compose writes the message of a register, provide, query, multi or retrieve step.
 func (s *story) compose(ctx context.Context, st Step) (*message, error) {
-	m := &message{tx: transactions[st.Verb], id: fresh()}
+	m := &message{tx: transactions[st.Verb], id: s.fresh()}
 	m.target, m.mtom = m.tx.target, m.tx.mtom
 	var w writer
 	var err error

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,15 +28,15 @@ func Edition() string {
 	return strings.TrimSpace(string(text))
 }
 
-// Counts tells how many cases passed, failed, were skipped, and passed with something left unchecked.
+// Counts tells how many cases passed, failed, were skipped, and passed with something left unchecked. A known difference is none of these.
 func (r *Report) Counts() (passed, failed, skipped, unchecked int) {
 	for _, res := range r.Results {
-		switch {
-		case res.Skipped != "":
+		switch res.Verdict() {
+		case "skipped":
 			skipped++
-		case len(res.Faults) > 0:
+		case "failed":
 			failed++
-		default:
+		case "passed":
 			passed++
 			if len(res.Notes) > 0 {
 				unchecked++
@@ -49,33 +50,29 @@ func (r *Report) Counts() (passed, failed, skipped, unchecked int) {
 func (r *Report) Text(w io.Writer) error {
 	passed, failed, skipped, unchecked := r.Counts()
 	var b strings.Builder
-	fmt.Fprintf(&b, "Conformance of %s, %s\n%s\n\n%d cases: %d passed, %d failed, %d not run. %.1f s.\n\n", r.System, r.Began.UTC().Format(time.RFC3339), r.Edition,
-		len(r.Results), passed, failed, skipped, r.Took.Seconds())
+	fmt.Fprintf(&b, "Conformance of %s, %s\n%s\n\n%d cases: %d passed, %d failed, %d differ as known, %d not run. %.1f s.\n\n", r.System, r.Began.UTC().Format(time.RFC3339), r.Edition,
+		len(r.Results), passed, failed, len(r.Results)-passed-failed-skipped, skipped, r.Took.Seconds())
 	if unchecked > 0 {
 		fmt.Fprintf(&b, "AUDIT NOT CHECKED in %d cases: configure where the system sends its audit records (audit: host:port).\n\n", unchecked)
 	}
-	folders, order := map[string][3]int{}, []string{}
+	folders, order := map[string][4]int{}, []string{}
 	for _, res := range r.Results {
-		folder, _, _ := strings.Cut(res.Name, "/")
+		folder := res.folder()
 		n, seen := folders[folder]
 		if !seen {
 			order = append(order, folder)
 		}
-		switch {
-		case res.Skipped != "":
-			n[2]++
-		case len(res.Faults) > 0:
-			n[1]++
-		default:
-			n[0]++
-		}
+		n[slices.Index(verdicts, res.Verdict())]++
 		folders[folder] = n
 	}
 	for _, f := range order {
-		fmt.Fprintf(&b, "  %-8s %4d passed %4d failed %4d not run\n", f, folders[f][0], folders[f][1], folders[f][2])
+		fmt.Fprintf(&b, "  %-12s %4d passed %4d failed %4d known %4d not run\n", f, folders[f][0], folders[f][1], folders[f][2], folders[f][3])
 	}
 	for _, res := range r.Results {
-		if len(res.Faults) > 0 {
+		switch res.Verdict() {
+		case "known":
+			fmt.Fprintf(&b, "\nknown %s: %s", res.Name, res.Known)
+		case "failed":
 			fmt.Fprintf(&b, "\nFAILED %s (%s)\n%s\n%s\n", res.Name, strings.Join(res.Case.Cites, "; "), indent(res.Case.Note), indent(strings.Join(res.Faults, "\n")))
 		}
 	}
@@ -87,6 +84,21 @@ func (r *Report) Text(w io.Writer) error {
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// verdicts in the order of reports.
+var verdicts = []string{"passed", "failed", "known", "skipped"}
+
+// folder is what a case belongs to: a transaction, mostly. Probes have one for each transaction.
+func (r Result) folder() string { return folderOf(r.Name) }
+
+func folderOf(name string) string {
+	rest, probe := strings.CutPrefix(name, "probe/")
+	folder, _, _ := strings.Cut(rest, "/")
+	if probe {
+		return "probe/" + folder
+	}
+	return folder
 }
 
 func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
@@ -127,12 +139,15 @@ func (r *Report) JUnit(w io.Writer) error {
 	_, failed, skipped, _ := r.Counts()
 	s := junitSuite{Name: r.System, Tests: len(r.Results), Failures: failed, Skipped: skipped, Time: seconds(r.Took)}
 	for _, res := range r.Results {
-		folder, name, _ := strings.Cut(res.Name, "/")
+		folder := res.folder()
+		name := strings.TrimPrefix(res.Name, folder+"/")
 		c := junitCase{Class: folder, Name: name, Time: seconds(res.Took), Out: strings.Join(res.Notes, "\n")}
-		switch {
-		case res.Skipped != "":
+		switch res.Verdict() {
+		case "skipped":
 			c.Skipped = &junitMessage{Message: res.Skipped}
-		case len(res.Faults) > 0:
+		case "known":
+			c.Out = strings.Join(append([]string{"known: " + res.Known}, res.Faults...), "\n")
+		case "failed":
 			c.Failure = &junitMessage{Message: res.Faults[0], Text: strings.Join(res.Faults, "\n")}
 		}
 		s.Cases = append(s.Cases, c)

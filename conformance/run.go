@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"sync"
 	"time"
@@ -14,8 +15,35 @@ type Runner struct {
 	Suite *Suite
 	SUT   *SUT
 
-	audit *Audit
-	run   int64 // makes the identifiers of this run
+	audit  *Audit
+	run    int64  // makes the identifiers of this run
+	seed   string // and its UUIDs
+	shared *sharedPatients
+}
+
+// sharedPatients are the patients of all probes, announced once.
+type sharedPatients struct {
+	mu    sync.Mutex
+	told  map[string]error
+	setup *tape // on which they were announced; nil when answers come from a tape
+}
+
+func (p *sharedPatients) announce(ctx context.Context, s *story, name string) error {
+	if p == nil {
+		return nil // the answers come from a tape
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err, done := p.told[name]; done {
+		return err
+	}
+	r := *s.r
+	r.SUT = s.r.SUT.taped(p.setup)
+	one := newStory(&r, s.c)
+	one.patients = s.patients
+	err := one.feedPatient(ctx, name)
+	p.told[name] = err
+	return err
 }
 
 // Result is how one case went.
@@ -25,7 +53,10 @@ type Result struct {
 	Took    time.Duration `json:"took_ns"`
 	Skipped string        `json:"skipped,omitempty"` // why it could not be run here
 	Faults  []string      `json:"faults,omitempty"`
+	Known   string        `json:"known,omitempty"`       // why the system differs here, as its description says
 	Notes   []string      `json:"not_checked,omitempty"` // what could not be checked
+
+	tape *tape // what was sent and what came
 }
 
 // Passed tells that the case ran and found nothing wrong.
@@ -33,9 +64,10 @@ func (r Result) Passed() bool { return r.Skipped == "" && len(r.Faults) == 0 }
 
 // NewRunner opens what a run needs. audit may be nil: then audit expectations are reported as not checked.
 func NewRunner(suite *Suite, sut *SUT, audit *Audit) (*Runner, error) {
-	var b [8]byte
+	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
-	r := &Runner{Suite: suite, SUT: sut, audit: audit, run: 100_000_000 + int64(binary.BigEndian.Uint64(b[:])%900_000_000)}
+	r := &Runner{Suite: suite, SUT: sut, audit: audit, run: 100_000_000 + int64(binary.BigEndian.Uint64(b[:])%900_000_000), seed: hex.EncodeToString(b[:]),
+		shared: &sharedPatients{told: map[string]error{}, setup: &tape{}}}
 	return r, sut.Open()
 }
 
@@ -51,10 +83,20 @@ func (r *Runner) Run(ctx context.Context, c *Case) Result {
 			return res
 		}
 	}
+	res = r.playOn(ctx, c, &tape{audit: r.audit})
+	r.knows(&res)
+	return res
+}
+
+// playOn replays a case with its exchanges on a tape.
+func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
 	defer cancel()
 	began := time.Now()
-	s := newStory(r, c)
+	res := Result{Case: c, Name: c.Name, tape: on}
+	mine := *r
+	mine.SUT = r.SUT.taped(on)
+	s := newStory(&mine, c)
 	for _, st := range c.Steps {
 		if err := s.play(ctx, st); err != nil {
 			res.Faults = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err))

@@ -23,6 +23,7 @@ type submission struct {
 type object struct {
 	kind, name, id string
 	dom            *node
+	fresh          func() string // makes identifiers
 }
 
 // newSubmission begins with a submission set: the name given, or Set. Its lines call it Set in any case.
@@ -68,13 +69,13 @@ func (b *submission) add(kind, template, name, id string, more map[string]string
 	for strings.Contains(text, "{id:") {
 		before, rest, _ := strings.Cut(text, "{id:")
 		_, after, _ := strings.Cut(rest, "}")
-		text = before + fresh() + after
+		text = before + b.s.fresh() + after
 	}
 	dom, err := readTemplate(text)
 	if err != nil {
 		return fmt.Errorf("template %s: %w", template, err)
 	}
-	o := &object{kind, name, id, dom}
+	o := &object{kind, name, id, dom, b.s.fresh}
 	if kind == "DocumentEntry" && b.provide {
 		for _, slot := range []string{"hash", "size", "repositoryUniqueId"} {
 			dom.remove(o.find(slot)[0])
@@ -118,6 +119,8 @@ func (b *submission) line(verb, rest string) (bool, error) {
 		b.inline = true
 	case "set", "drop", "twice", "add", "values", "mark", "strip":
 		return true, b.edit(verb, rest)
+	case "inside", "double", "hollow", "blank", "lose":
+		return true, b.inner(verb, rest)
 	default:
 		return false, nil
 	}

@@ -23,6 +23,8 @@ type Case struct {
 	Requires map[string]string // settings of the system without which the case says nothing
 	Text     string            // the whole file
 	Steps    []Step
+
+	shared bool // its patients are those of all probes
 }
 
 // Step is one message, and what to expect of the answer.

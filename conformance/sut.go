@@ -33,11 +33,13 @@ type SUT struct {
 	Places             bool              `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
 	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
 	Profile            map[string]string `yaml:"profile"`        // settings that cases may require
+	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
 	TLS                TLSFiles          `yaml:"tls"`
 	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
 
 	tls    *tls.Config
 	client *http.Client
+	tape   *tape // of the case that is being played
 }
 
 // TLSFiles are PEM files: the authority of the system's certificate, and our own certificate and key.
@@ -94,7 +96,7 @@ func (s *SUT) Open() error {
 		}
 		s.tls.Certificates = []tls.Certificate{pair}
 	}
-	s.client = &http.Client{Timeout: s.Timeout, Transport: &http.Transport{TLSClientConfig: s.tls, DisableCompression: true, MaxIdleConnsPerHost: 16},
+	s.client = &http.Client{Timeout: s.Timeout, Transport: &http.Transport{DialContext: s.dialTCP, DialTLSContext: s.dialTLS, DisableCompression: true, MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return nil
 }
@@ -192,10 +194,14 @@ func (s *SUT) dialMLLP(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.Scheme == "tls" {
-		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", u.Host)
-	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	return s.connect(s.MLLP, func() (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+		defer cancel()
+		if u.Scheme == "tls" {
+			return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", u.Host)
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	})
 }
 
 // sendMLLP sends one HL7 v2 message on a connection of its own and gives the acknowledgement. An unended block lacks its last carriage return.
@@ -215,7 +221,7 @@ func (s *SUT) sendMLLP(ctx context.Context, msg []byte, unended bool) (*answer, 
 	if _, err := conn.Write(block); err != nil {
 		return nil, err
 	}
-	r := bufio.NewReader(conn)
+	r := bufio.NewReader(io.LimitReader(conn, maxAnswer))
 	first, err := r.ReadByte()
 	if err != nil {
 		return nil, fmt.Errorf("read the acknowledgement: %w", err)
@@ -231,4 +237,23 @@ func (s *SUT) sendMLLP(ctx context.Context, msg []byte, unended bool) (*answer, 
 		return nil, errors.New("the MLLP block does not end in a carriage return")
 	}
 	return &answer{er7: string(text[:len(text)-1])}, nil
+}
+
+// dialTCP and dialTLS open the connections of HTTP so that a tape sees the bytes.
+func (s *SUT) dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: s.Timeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &wireConn{Conn: c}, nil
+}
+
+func (s *SUT) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	c, err := (&tls.Dialer{Config: s.tls}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &wireConn{Conn: c}, nil
 }

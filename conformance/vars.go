@@ -2,8 +2,8 @@ package conformance
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -26,26 +26,36 @@ type story struct {
 	before    string // what the registry held of the submission before the step
 	seen      int    // audit messages received before the step
 	started   time.Time
+	made      int // identifiers
 }
 
 func newStory(r *Runner, c *Case) *story {
 	return &story{r: r, c: c, uuids: map[string]string{}, oids: map[string]int{}, patients: map[string]int{}, announced: map[string]bool{},
-		captured: map[string]string{}, documents: map[string]string{}, audited: map[int]bool{}, started: time.Now().UTC()}
+		captured: map[string]string{}, documents: map[string]string{}, audited: map[int]bool{}, started: r.SUT.tape.now()}
 }
 
-// fresh makes urn:uuid: and a random UUID.
-func fresh() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+// fresh makes urn:uuid: and a UUID that nobody has seen. Those of a run follow from its seed, so that a run can be replayed from its evidence: a step takes every
+// identifier from here, and every time from now.
+func (s *story) fresh() string {
+	s.made++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", s.r.seed, s.c.Name, s.made))
+	b := sum[:16]
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
+	return uuidText(b)
+}
+
+// now is the time in a message.
+func (s *story) now() time.Time { return s.r.SUT.tape.now() }
+
+func uuidText(b []byte) string {
+	s := hex.EncodeToString(b)
 	return "urn:uuid:" + s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
 // uuid is the entryUUID that stands for a name throughout the case.
 func (s *story) uuid(name string) string {
 	if s.uuids[name] == "" {
-		s.uuids[name] = fresh()
+		s.uuids[name] = s.fresh()
 	}
 	return s.uuids[name]
 }
@@ -69,7 +79,13 @@ func (s *story) pid(name string) string {
 }
 
 // family is what the identifiers of all patients of the case begin with.
-func (s *story) family() string { return fmt.Sprintf("9%09d%03d", s.r.run, s.c.Number) }
+func (s *story) family() string {
+	number := s.c.Number
+	if s.c.shared {
+		number = 0
+	}
+	return fmt.Sprintf("9%09d%05d", s.r.run, number)
+}
 
 func (s *story) cx(id string) string { return id + "^^^&" + s.r.SUT.PatientDomain + "&ISO" }
 
@@ -156,6 +172,8 @@ func (s *story) plainValue(word string) (string, error) {
 		return fmt.Sprint(s.r.run), nil
 	case "root":
 		return s.root(), nil
+	case "number":
+		return fmt.Sprint(s.c.Number), nil
 	case "repository":
 		return s.r.SUT.RepositoryUniqueID, nil
 	case "home":
@@ -177,7 +195,7 @@ func (s *story) plainValue(word string) (string, error) {
 	case "tomorrow":
 		return s.started.AddDate(0, 0, 1).Format("20060102"), nil
 	case "now":
-		return time.Now().UTC().Format("20060102150405"), nil
+		return s.now().Format("20060102150405"), nil
 	}
 	if v, ok := s.captured[word]; ok {
 		return v, nil
@@ -191,9 +209,17 @@ func (s *story) announce(ctx context.Context, name string) error {
 		return nil
 	}
 	s.announced[name] = true
-	now := time.Now().UTC().Format("20060102150405")
+	if s.c.shared {
+		return s.r.shared.announce(ctx, s, name)
+	}
+	return s.feedPatient(ctx, name)
+}
+
+// feedPatient sends the ITI-8 message that announces a patient.
+func (s *story) feedPatient(ctx context.Context, name string) error {
+	now := s.now().Format("20060102150405")
 	msg := strings.Join([]string{
-		"MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^A04^ADT_A01|" + strings.TrimPrefix(fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8",
+		"MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^A04^ADT_A01|" + strings.TrimPrefix(s.fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8",
 		"EVN||" + now,
 		"PID|||" + s.pid(name) + "^^^&" + s.r.SUT.PatientDomain + "&ISO||ESSAI^" + strings.ToUpper(name) + "^^^^^L||19700101|F",
 		"PV1||N", ""}, "\r")
