@@ -317,8 +317,7 @@ func expectAudit(ctx context.Context, k *check, l Line) {
 		return
 	}
 	i, ok := k.s.r.audit.wait(ctx, k.s.seen, auditLimit, func(i int, r record) bool {
-		ours := strings.Contains(r.text, k.s.family()) || strings.Contains(r.text, k.s.root()+".")
-		return ours && !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2]))
+		return k.s.concerns(r) && !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2]))
 	})
 	if !ok {
 		k.wrong(l, "no such record came within %v", auditLimit)

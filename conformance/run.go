@@ -53,6 +53,7 @@ type Result struct {
 	Took    time.Duration `json:"took_ns"`
 	Skipped string        `json:"skipped,omitempty"` // why it could not be run here
 	Faults  []string      `json:"faults,omitempty"`
+	Line    int           `json:"line,omitempty"`        // of the step at which it failed
 	Known   string        `json:"known,omitempty"`       // why the system differs here, as its description says
 	Notes   []string      `json:"not_checked,omitempty"` // what could not be checked
 
@@ -76,6 +77,11 @@ const caseLimit = 60 * time.Second
 
 // Run replays one case.
 func (r *Runner) Run(ctx context.Context, c *Case) Result {
+	return r.runOn(ctx, c, &tape{audit: r.audit})
+}
+
+// runOn replays one case with its exchanges on a tape.
+func (r *Runner) runOn(ctx context.Context, c *Case, on *tape) Result {
 	res := Result{Case: c, Name: c.Name}
 	for key, value := range c.Requires {
 		if got := r.SUT.Profile[key]; got != value {
@@ -83,12 +89,12 @@ func (r *Runner) Run(ctx context.Context, c *Case) Result {
 			return res
 		}
 	}
-	res = r.playOn(ctx, c, &tape{audit: r.audit})
+	res = r.playOn(ctx, c, on)
 	r.knows(&res)
 	return res
 }
 
-// playOn replays a case with its exchanges on a tape.
+// playOn plays the steps of a case.
 func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
 	defer cancel()
@@ -97,14 +103,16 @@ func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 	mine := *r
 	mine.SUT = r.SUT.taped(on)
 	s := newStory(&mine, c)
+	defer on.collect(s, r.audit.count())
 	for _, st := range c.Steps {
 		if err := s.play(ctx, st); err != nil {
-			res.Faults = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err))
+			res.Faults, res.Line = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err)), st.Line
 			break
 		}
 		k := s.judge(ctx, st)
 		res.Faults, res.Notes = append(res.Faults, k.faults...), append(res.Notes, k.notes...)
 		if len(k.faults) > 0 {
+			res.Line = st.Line
 			break // what follows builds on what failed
 		}
 	}
@@ -112,21 +120,39 @@ func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 	return res
 }
 
-// RunAll replays cases, several at a time; told is called after each, one at a time, and may be nil.
+// RunAll replays cases, several at a time, those that must be alone by themselves; told is called after each that ended, one at a time, and may be nil.
 func (r *Runner) RunAll(ctx context.Context, cases []*Case, parallel int, told func(Result)) []Result {
 	results := make([]Result, len(cases))
 	work := make(chan int)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
+	var room sync.RWMutex
+	one := func(c *Case) Result {
+		if c.Alone {
+			room.Lock()
+			defer room.Unlock()
+		} else {
+			room.RLock()
+			defer room.RUnlock()
+		}
+		return r.Run(ctx, c)
+	}
 	for range max(parallel, 1) {
 		wg.Go(func() {
 			for i := range work {
-				results[i] = r.Run(ctx, cases[i])
-				if told != nil {
-					mu.Lock()
-					told(results[i])
-					mu.Unlock()
+				results[i] = one(cases[i])
+				if ctx.Err() != nil {
+					results[i] = interrupted(cases[i])
+					continue
 				}
+				mu.Lock()
+				if told != nil {
+					told(results[i])
+				}
+				if results[i].Verdict() != "failed" {
+					results[i].tape = nil // thousands of whole exchanges fill the memory
+				}
+				mu.Unlock()
 			}
 		})
 	}
@@ -134,10 +160,14 @@ func (r *Runner) RunAll(ctx context.Context, cases []*Case, parallel int, told f
 		if ctx.Err() == nil {
 			work <- i
 		} else {
-			results[i] = Result{Case: cases[i], Name: cases[i].Name, Skipped: "interrupted"}
+			results[i] = interrupted(cases[i])
 		}
 	}
 	close(work)
 	wg.Wait()
 	return results
+}
+
+func interrupted(c *Case) Result {
+	return Result{Case: c, Name: c.Name, Skipped: "interrupted"}
 }

@@ -75,7 +75,7 @@ func (s *story) ask(ctx context.Context, query, parameters string) (*answer, err
 	}
 	a, err := s.exchange(ctx, m)
 	if err == nil && !strings.HasSuffix(a.outcome(), ":Success") {
-		err = fmt.Errorf("the query %s of the harness got %q %v", query, a.outcome(), a.problems())
+		err = fmt.Errorf("the query %s of the harness got HTTP %d, %q %v %s", query, a.status, a.outcome(), a.problems(), a.broken)
 	}
 	return a, err
 }

@@ -24,6 +24,8 @@ type Case struct {
 	Text     string            // the whole file
 	Steps    []Step
 
+	Alone bool // no other case may run at the same time
+
 	shared bool // its patients are those of all probes
 }
 
@@ -115,6 +117,8 @@ func parseCase(name, text string) (*Case, error) {
 				key, value, _ := strings.Cut(one, "=")
 				c.Requires[key] = value
 			}
+		} else if line == "alone" {
+			c.Alone = true
 		} else {
 			c.Note += line + "\n"
 		}

@@ -75,6 +75,11 @@ func (s *SUT) Open() error {
 			return fmt.Errorf("the system under test has no %s", name)
 		}
 	}
+	for _, address := range []string{s.Registry, s.Repository, s.Patients, s.MLLP} {
+		if u, err := url.Parse(address); err == nil && u.User != nil {
+			return fmt.Errorf("the address of %s holds a name or a password: what is sent and reported shows addresses", u.Host)
+		}
+	}
 	if s.Timeout == 0 {
 		s.Timeout = 30 * time.Second
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,6 +37,7 @@ type tape struct {
 	read      int           // readings given back
 	drift     []int         // numbers of exchanges (from 1) whose request is not the one recorded
 	due       []auditRecord // records to deliver when their exchange is given back
+	came      []auditRecord // records about the case
 }
 
 // auditRecord is an audit message about a case, as it came, and the exchange of the case before which it had not come.
@@ -119,10 +121,10 @@ func (t *tape) RoundTrip(req *http.Request) (*http.Response, error) {
 // record reads the whole answer, so that all of it is on the tape.
 func (t *tape) record(x *Exchange, req *http.Request) (*http.Response, error) {
 	var on *wireConn
+	var crossed *wireBytes
 	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		if c, ok := i.Conn.(*wireConn); ok {
-			on = c
-			c.start()
+			on, crossed = c, c.start()
 		}
 	}}
 	resp, err := t.dial.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
@@ -135,7 +137,7 @@ func (t *tape) record(x *Exchange, req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close() // what was read is all that counts
 	}
 	if on != nil {
-		x.Request, x.Response = on.stop()
+		x.Request, x.Response = on.bytes(crossed)
 	}
 	if err != nil {
 		return nil, err
@@ -176,45 +178,46 @@ func (t *tape) compare(x *Exchange, sent []byte) {
 	}
 }
 
-// wireConn keeps what crosses a connection between start and stop.
+// wireConn copies what crosses a connection to the exchange it serves at the moment.
 type wireConn struct {
 	net.Conn
 	mu       sync.Mutex
-	on       bool
-	out, in  bytes.Buffer
-	exchange *Exchange // of a connection that serves one exchange
+	now      *wireBytes
+	exchange *Exchange // of a connection that serves one alone
 }
 
-func (c *wireConn) start() {
+// wireBytes are those of one exchange. The next exchange on the connection gets its own: it may begin as soon as the last byte of an answer is read.
+type wireBytes struct{ out, in bytes.Buffer }
+
+func (c *wireConn) start() *wireBytes {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.on = true
-	c.out.Reset()
-	c.in.Reset()
+	c.now = &wireBytes{}
+	return c.now
 }
 
-func (c *wireConn) stop() (out, in []byte) {
+// bytes gives what crossed for one exchange.
+func (c *wireConn) bytes(w *wireBytes) (out, in []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.on = false
-	return bytes.Clone(c.out.Bytes()), bytes.Clone(c.in.Bytes())
+	return bytes.Clone(w.out.Bytes()), bytes.Clone(w.in.Bytes())
 }
 
+// Write keeps the bytes before it sends them: the answer may be read before Write returns. What a broken connection did not take is kept as well.
 func (c *wireConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
 	c.mu.Lock()
-	if c.on {
-		c.out.Write(b[:n])
+	if c.now != nil {
+		c.now.out.Write(b)
 	}
 	c.mu.Unlock()
-	return n, err
+	return c.Conn.Write(b)
 }
 
 func (c *wireConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
-	if c.on {
-		c.in.Write(b[:n])
+	if c.now != nil {
+		c.now.in.Write(b[:n])
 	}
 	c.mu.Unlock()
 	return n, err
@@ -223,7 +226,7 @@ func (c *wireConn) Read(b []byte) (int, error) {
 // Close ends the exchange of an MLLP connection.
 func (c *wireConn) Close() error {
 	if c.exchange != nil {
-		c.exchange.Request, c.exchange.Response = c.stop()
+		c.exchange.Request, c.exchange.Response = c.bytes(c.now)
 		c.exchange.end(nil)
 	}
 	return c.Conn.Close()
@@ -249,7 +252,7 @@ func (s *SUT) connect(where string, dial func() (net.Conn, error)) (net.Conn, er
 		x.end(err)
 		return nil, err
 	}
-	return &wireConn{Conn: c, on: true, exchange: x}, nil
+	return &wireConn{Conn: c, now: &wireBytes{}, exchange: x}, nil
 }
 
 // playedConn gives a recorded answer.
@@ -274,4 +277,37 @@ func (c *playedConn) Close() error {
 		c.t.mu.Unlock()
 	}
 	return nil
+}
+
+// collect keeps the audit records about a case that came from the first-th on, if the case looks at any.
+func (t *tape) collect(s *story, first int) {
+	if t.playing || t.audit == nil || !s.c.looksAtAudit() {
+		return
+	}
+	t.audit.mu.Lock()
+	defer t.audit.mu.Unlock()
+	for i, r := range t.audit.messages[first:] {
+		if !s.concerns(r) {
+			continue
+		}
+		after := 0
+		for after < len(t.marks) && t.marks[after] <= first+i {
+			after++
+		}
+		t.came = append(t.came, auditRecord{after, r.raw})
+	}
+}
+
+func (c *Case) looksAtAudit() bool {
+	for _, st := range c.Steps {
+		if expects(st, "audit") {
+			return true
+		}
+	}
+	return false
+}
+
+// concerns tells that an audit record is about the case: it names something of it.
+func (s *story) concerns(r record) bool {
+	return strings.Contains(r.text, s.family()) || strings.Contains(r.text, s.root()+".")
 }

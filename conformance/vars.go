@@ -228,7 +228,7 @@ func (s *story) feedPatient(ctx context.Context, name string) error {
 		return fmt.Errorf("announce patient %s: %w", name, err)
 	}
 	if code := a.ack(); code != "AA" {
-		return fmt.Errorf("announce patient %s: acknowledged with %s", name, code)
+		return fmt.Errorf("announce patient %s: acknowledged with %q", name, code)
 	}
 	return nil
 }

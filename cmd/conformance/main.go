@@ -19,25 +19,47 @@ import (
 )
 
 type cli struct {
-	Run  runCmd  `cmd:"" default:"withargs" help:"Replay cases against a system; the exit status is 1 when one fails."`
-	List listCmd `cmd:"" help:"List the cases."`
-	Show showCmd `cmd:"" help:"Show a case."`
+	Run     runCmd     `cmd:"" default:"withargs" help:"Replay cases against a system. The exit status is 0 when all pass, 1 when one fails, 2 when the run could not be made."`
+	List    listCmd    `cmd:"" help:"List the cases."`
+	Show    showCmd    `cmd:"" help:"Show a case."`
+	Explain explainCmd `cmd:"" help:"Tell what a case or an error code is about, and what happened in a run."`
+	Verify  verifyCmd  `cmd:"" help:"Check the signature and the digests of evidence."`
+	Replay  replayCmd  `cmd:"" help:"Judge the recorded answers of evidence again, without a network; or play its cases again."`
+	Report  reportCmd  `cmd:"" help:"Write reports from evidence."`
 }
+
+// errFailed is a run that was made and in which something failed.
+var errFailed = errors.New("failed")
 
 func main() {
 	var c cli
-	k := kong.Parse(&c, kong.Name("conformance"), kong.Description("A conformance suite for IHE XDS.b registries and repositories and their patient identity feeds."), kong.UsageOnError())
+	parser := kong.Must(&c, kong.Name("conformance"), kong.Description("A conformance suite for IHE XDS.b registries and repositories and their patient identity feeds."), kong.UsageOnError())
+	k, err := parser.Parse(os.Args[1:])
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	k.BindTo(ctx, (*context.Context)(nil))
-	if err := k.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "conformance:", err)
-		os.Exit(1)
+	if err == nil {
+		k.BindTo(ctx, (*context.Context)(nil))
+		err = k.Run()
 	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+	}
+	os.Exit(status(err))
+}
+
+// status is the exit status: 1 says that the system failed, 2 that it could not be tested.
+func status(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errFailed):
+		return 1
+	}
+	return 2
 }
 
 type runCmd struct {
-	Cases      []string          `arg:"" optional:"" help:"Names, beginnings of names or patterns; all cases when none is given."`
+	Cases      []string          `arg:"" optional:"" help:"Names, beginnings of names, patterns, transactions (ITI-42) or clauses; all cases when none is given."`
 	SUT        string            `name:"sut" type:"existingfile" help:"YAML description of the system; flags override it."`
 	Registry   string            `help:"URL of the registry."`
 	Repository string            `help:"URL of the repository."`
@@ -52,10 +74,22 @@ type runCmd struct {
 	Profile    map[string]string `help:"Settings of the system that cases may need: max_results=3;quirks=off."`
 	Wait       time.Duration     `help:"How long to wait for the system to take connections."`
 	Special    bool              `help:"Only the cases that need settings of the system."`
+	Probes     bool              `help:"The generated probes too."`
 	Parallel   int               `default:"4" help:"Cases at a time."`
-	JUnit      string            `name:"junit" help:"File to write a JUnit report to."`
-	JSON       string            `name:"json" help:"File to write a JSON report to."`
-	Report     string            `help:"File to write the text report to; standard output when not given."`
+	Timeout    time.Duration     `default:"30s" help:"How long one exchange may take."`
+	Evidence   string            `help:"Folder, or ZIP file, to keep what was sent and what came in, signed."`
+	Resume     string            `help:"Folder of evidence that a run left unfinished: cases that ended are not run again."`
+	Sign       string            `type:"existingfile" help:"PEM file of the key that signs evidence; without, a key that is forgotten."`
+	reports
+}
+
+// reports are the files a report is written to.
+type reports struct {
+	JUnit  string `name:"junit" help:"File to write a JUnit report to."`
+	JSON   string `name:"json" help:"File to write a JSON report to."`
+	SARIF  string `name:"sarif" help:"File to write a SARIF 2.1.0 report to."`
+	HTML   string `name:"html" help:"File to write a page for people to."`
+	Report string `help:"File to write the text report to; standard output when not given."`
 }
 
 // Run replays the cases.
@@ -64,14 +98,27 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cases := suite.Match(c.Cases...)
-	if c.Special {
-		cases = slices.DeleteFunc(slices.Clone(cases), func(one *conformance.Case) bool { return len(one.Requires) == 0 })
+	cases, err := suite.Select(c.Cases, c.Probes)
+	if err != nil {
+		return err
 	}
-	if len(cases) == 0 {
-		return errors.New("no case has such a name")
+	if c.Special {
+		cases = slices.DeleteFunc(cases, func(one *conformance.Case) bool { return len(one.Requires) == 0 })
 	}
 	sut, err := c.system()
+	if err != nil {
+		return err
+	}
+	return c.play(ctx, suite, cases, sut)
+}
+
+// play runs cases and writes what there is to write.
+func (c *runCmd) play(ctx context.Context, suite *conformance.Suite, cases []*conformance.Case, sut *conformance.SUT) error {
+	key, err := conformance.ReadSigningKey(c.Sign)
+	if err != nil {
+		return err
+	}
+	kept, err := openEvidence(c.Evidence, c.Resume)
 	if err != nil {
 		return err
 	}
@@ -91,15 +138,31 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	rep := &conformance.Report{System: sut.Name, Edition: conformance.Edition(), Began: time.Now()}
-	rep.Results = r.RunAll(ctx, cases, c.Parallel, newProgress(len(cases)).tell)
+	todo := slices.DeleteFunc(slices.Clone(cases), func(one *conformance.Case) bool { return kept.has(one.Name) })
+	bar := newProgress(len(todo))
+	results := r.RunAll(ctx, todo, c.Parallel, func(res conformance.Result) {
+		bar.tell(res)
+		kept.add(r, res)
+	})
+	rep.Results = kept.merge(cases, results)
 	rep.Took = time.Since(rep.Began)
 	if err := c.write(rep); err != nil {
 		return err
 	}
-	if _, failed, _, _ := rep.Counts(); failed > 0 {
-		return fmt.Errorf("%d of %d cases failed", failed, len(cases))
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, kept.err) // the evidence stays unfinished, to be resumed
 	}
-	return ctx.Err()
+	if err := kept.close(r, rep.Began, key); err != nil {
+		return err
+	}
+	return verdict(rep)
+}
+
+func verdict(rep *conformance.Report) error {
+	if _, failed, _, _ := rep.Counts(); failed > 0 {
+		return fmt.Errorf("%d of %d cases: %w", failed, len(rep.Results), errFailed)
+	}
+	return nil
 }
 
 // system is the description from the file with the flags over it.
@@ -126,19 +189,20 @@ func (c *runCmd) system() (*conformance.SUT, error) {
 	if s.Name == "" {
 		s.Name = s.Registry
 	}
+	s.Timeout = c.Timeout
 	return s, nil
 }
 
-func (c *runCmd) write(rep *conformance.Report) error {
+func (c *reports) write(rep *conformance.Report) error {
 	if c.Report == "" {
-		if err := rep.Text(os.Stdout); err != nil {
+		if err := rep.Text(coloured(os.Stdout)); err != nil {
 			return err
 		}
 	}
 	for _, out := range []struct {
 		file  string
 		write func(io.Writer) error
-	}{{c.Report, rep.Text}, {c.JUnit, rep.JUnit}, {c.JSON, rep.JSON}} {
+	}{{c.Report, rep.Text}, {c.JUnit, rep.JUnit}, {c.JSON, rep.JSON}, {c.SARIF, rep.SARIF}, {c.HTML, rep.HTML}} {
 		if out.file == "" {
 			continue
 		}
@@ -153,39 +217,9 @@ func (c *runCmd) write(rep *conformance.Report) error {
 	return nil
 }
 
-// progress tells on standard error how far a run is: one line that is rewritten on a terminal, failures alone elsewhere.
-type progress struct {
-	terminal           bool
-	total, done, fails int
-}
-
-func newProgress(total int) *progress {
-	info, err := os.Stderr.Stat()
-	return &progress{terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb", total: total}
-}
-
-func (p *progress) tell(r conformance.Result) {
-	p.done++
-	failed := r.Skipped == "" && !r.Passed()
-	if failed {
-		p.fails++
-	}
-	switch {
-	case p.terminal && failed:
-		fmt.Fprintf(os.Stderr, "\r\x1b[K\x1b[31mFAILED\x1b[0m %s\n", r.Name)
-	case failed:
-		fmt.Fprintf(os.Stderr, "FAILED %s\n", r.Name)
-	}
-	if p.terminal {
-		fmt.Fprintf(os.Stderr, "\r\x1b[K%d of %d, %d failed", p.done, p.total, p.fails)
-		if p.done == p.total {
-			fmt.Fprintln(os.Stderr)
-		}
-	}
-}
-
 type listCmd struct {
-	Cases []string `arg:"" optional:"" help:"Names, beginnings of names or patterns."`
+	Cases  []string `arg:"" optional:"" help:"Names, beginnings of names, patterns, transactions or clauses."`
+	Probes bool     `help:"The generated probes too."`
 }
 
 // Run lists cases: the name and the first sentence of the note.
@@ -194,7 +228,11 @@ func (c *listCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	for _, one := range suite.Match(c.Cases...) {
+	cases, err := suite.Select(c.Cases, c.Probes)
+	if err != nil {
+		return err
+	}
+	for _, one := range cases {
 		first, _, _ := strings.Cut(one.Note, "\n")
 		fmt.Printf("%-48s %s\n", one.Name, first)
 	}
@@ -211,11 +249,36 @@ func (c *showCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	for _, one := range suite.Cases {
-		if one.Name == c.Case {
-			fmt.Print(one.Text)
-			return nil
-		}
+	one := suite.Find(c.Case)
+	if one == nil {
+		return fmt.Errorf("there is no case %s; 'conformance list' names them", c.Case)
 	}
-	return fmt.Errorf("there is no case %s; 'conformance list' names them", c.Case)
+	fmt.Print(one.Text)
+	return nil
+}
+
+type explainCmd struct {
+	What     string `arg:"" help:"Name of a case, or an error code."`
+	Evidence string `type:"path" help:"Evidence of a run: what was sent and what came."`
+}
+
+// Run explains a case or a code.
+func (c *explainCmd) Run() error {
+	suite, err := conformance.Embedded()
+	if err != nil {
+		return err
+	}
+	one := suite.Find(c.What)
+	if one == nil {
+		return suite.ExplainCode(os.Stdout, c.What)
+	}
+	if err := suite.Explain(os.Stdout, one); err != nil || c.Evidence == "" {
+		return err
+	}
+	fsys, closer, err := conformance.OpenPack(c.Evidence)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	return conformance.ExplainRun(os.Stdout, fsys, c.What)
 }
