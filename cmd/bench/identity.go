@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -50,10 +51,11 @@ func syllables(n int) []string {
 	return list
 }
 
-// common draws so that a few names are of many people.
-func common(list []string, n uint64) string {
+// common draws so that a few names are of many people: the most common family name of four in a thousand, the most common given name of four in
+// a hundred, which is about what France has.
+func common(list []string, n uint64, power float64) string {
 	u := float64(n%1_000_003) / 1_000_003
-	return list[int(u*u*u*float64(len(list)))]
+	return list[int(math.Pow(u, power)*float64(len(list)))]
 }
 
 type identity struct {
@@ -66,8 +68,8 @@ func identityOf(i, total int) identity {
 	h := person*0x9E3779B97F4A7C15 + 12345
 	n := int64(1+h%2)*1_000_000_000_000 + int64(person%90+10)*10_000_000_000 + 100_000_000 + int64(person)
 	day := time.Date(1930, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(h>>7%34000))
-	d := identity{hospital: hospitalNorth, namespace: "NORTH", number: fmt.Sprintf("%09d", i), ins: fmt.Sprintf("%013d%02d", n, 97-n%97), family: common(identityFamilies, h>>5), given: common(identityGivens, h>>17),
-		second: common(identityGivens, h>>29), birth: day.Format("20060102"), sex: "MF"[h%2 : h%2+1], place: fmt.Sprintf("%05d", 1000+h>>11%90000)}
+	d := identity{hospital: hospitalNorth, namespace: "NORTH", number: fmt.Sprintf("%09d", i), ins: fmt.Sprintf("%013d%02d", n, 97-n%97), family: common(identityFamilies, h>>5, 1.5), given: common(identityGivens, h>>17, 2),
+		second: common(identityGivens, h>>29, 2), birth: day.Format("20060102"), sex: "MF"[h%2 : h%2+1], place: fmt.Sprintf("%05d", 1000+h>>11%90000)}
 	if i%2 == 1 {
 		d.hospital, d.namespace = hospitalSouth, "SOUTH"
 	}

@@ -35,7 +35,7 @@ func hospitals() []pix.Domain {
 // hospital gives a manager for them, with an operator.
 func hospital(t *testing.T) (*manager.Manager, *memory) {
 	t.Helper()
-	return worldOf(t, manager.Config{Domains: hospitals(), Operators: []string{"vigilance"}, FiledAs: "NH"})
+	return worldOf(t, manager.Config{Domains: hospitals(), Operators: []string{"vigilance"}, FiledAs: "NH", Announce: true})
 }
 
 // told is what a hospital says of a patient: identifier, national number claimed, status.

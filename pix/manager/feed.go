@@ -234,7 +234,7 @@ func completed(p, old pix.Patient) pix.Patient {
 	return p
 }
 
-// linkFed is A24 and A37: the node says that two patients, both known, are one person or two [HL7 v2.5 3.3.24, 3.3.37].
+// linkFed is A24 and A37: the node says that two patients, both known, are one person or two (HL7 v2.5, 3.3.24 and 3.3.37).
 func (w *work) linkFed(f pix.Feed, known bool) error {
 	if err := w.acceptable(f.With, pix.AtOtherID, pix.AtOtherAuthority); err != nil {
 		return err

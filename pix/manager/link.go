@@ -73,7 +73,7 @@ func (w *work) made(a, b hl7.CX, reason pix.Reason) error {
 			continue
 		}
 		switch {
-		case old.Reason == pix.Never && reason == pix.Explicit && old.Transaction == "":
+		case old.Reason == pix.Never && reason == pix.Explicit && old.Transaction == "": // no message told it
 			return &pix.Error{Code: pix.CodeUnknownKey, At: pix.AtPatientID, Text: "an operator decided that these are two persons"}
 		case old.Reason == pix.Never:
 			if err := w.dropLink(old); err != nil {

@@ -20,6 +20,7 @@ type Config struct {
 	Reporter  *atna.Reporter // who we are in audit records
 	Domains   []pix.Domain   // whose identifiers are accepted; none: every ISO authority
 	Operators []string       // nodes and local commands that may link, part, undo and decide; none: nobody
+	Announce  bool           // keep an event for each cross-reference that changes, for ITI-10 and ITI-46; nobody subscribes when false
 	FiledAs   string         // CX.5 of the national identifiers that NationalID gives
 	Matcher   Matcher        // compares demographics for the domains that opt in; nil: nothing is compared
 	Automatic float64        // weight from which two identities are linked

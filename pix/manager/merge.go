@@ -304,6 +304,11 @@ func (w *work) undo(m pix.Merge, survivor pix.Patient) error {
 	if err := w.reclaim(m); err != nil {
 		return err
 	}
+	for _, id := range []hl7.CX{m.Prior.ID, m.Into} {
+		if err := w.prune(id); err != nil {
+			return err
+		}
+	}
 	if !untouched { // what was told of it since may need a link that the merge had made
 		if err := w.settle(m.Into); err != nil {
 			return err
@@ -318,6 +323,31 @@ func (w *work) undo(m pix.Merge, survivor pix.Patient) error {
 		return err
 	}
 	return w.tx.DeleteMerge(m.Prior.ID)
+}
+
+// prune takes away the links of an identity that what it says now does not bear: they were made of what the merge had made it say.
+func (w *work) prune(id hl7.CX) error {
+	p, ok, err := w.tx.Patient(id)
+	if err != nil || !ok {
+		return err
+	}
+	links, err := w.tx.Links(id)
+	if err != nil {
+		return fmt.Errorf("links: %w", err)
+	}
+	for _, l := range links {
+		o, err := w.patient(l.Other(id))
+		if err != nil {
+			return err
+		}
+		if l.Reason == pix.Never || p.Linkable() && w.stands(&l, &p, &o) {
+			continue
+		}
+		if err := w.cut(l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reclaim settles those who claim a national identifier that is in use again, and were linked with the one that had taken over since.

@@ -137,7 +137,7 @@ func newLife(t *testing.T, g ground, rec atna.Recorder) *life {
 	domains := []pix.Domain{{AssigningAuthority: hd(domain), National: true}, {AssigningAuthority: hd(north)}, {AssigningAuthority: hd(south), Linking: pix.LinkByDemographic},
 		{AssigningAuthority: hd(clinic), Linking: pix.LinkByDemographic}}
 	m, err := manager.New(manager.Config{Store: g.store(), Recorder: rec, Reporter: &atna.Reporter{SourceID: "life"}, Domains: domains, Operators: []string{"vigilance"},
-		Matcher: letterMatcher{}, Automatic: 8, Review: 4, Clock: now})
+		Announce: true, Matcher: letterMatcher{}, Automatic: 8, Review: 4, Clock: now})
 	must(t, err)
 	return &life{t: t, m: m, g: g, docs: map[int]string{}, moves: map[string][]int{}, told: map[string]string{}}
 }

@@ -87,7 +87,7 @@ func (s *settled) linkWith(id hl7.CX) *pix.Link {
 	return nil
 }
 
-// national links the identity with the national identifier it claims, if it is qualified [decision 0010].
+// national links the identity with the national identifier it claims, if it is qualified.
 func (s *settled) national() error {
 	target, wanted, err := s.target()
 	if err != nil {
@@ -214,8 +214,8 @@ func (s *settled) contradiction(target hl7.CX) (*conflict, error) {
 		}
 		for _, l := range claims[:min(len(claims), mostClaims)] {
 			other := l.Other(target)
-			if l.Reason == pix.Never || other.Same(s.p.ID) {
-				continue
+			if l.Reason == pix.Never || l.Reason == pix.Operator || other.Same(s.p.ID) {
+				continue // whom an operator put there he looked at
 			}
 			o, err := s.patient(other)
 			if err != nil {

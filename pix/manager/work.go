@@ -40,6 +40,9 @@ func (m *Manager) work(tx Tx, c auth.Caller) *work {
 
 // remember notes how a person is made up before it changes.
 func (w *work) remember(members []pix.Patient) {
+	if !w.m.cfg.Announce {
+		return
+	}
 	ids := idsOf(members)
 	for _, id := range ids {
 		if _, ok := w.before[id.Key()]; !ok {
@@ -293,6 +296,9 @@ func (w *work) regroup(members []pix.Patient) error {
 
 // finish tells subscribers which persons changed.
 func (w *work) finish() error {
+	if !w.m.cfg.Announce {
+		return nil
+	}
 	told := map[uint64]bool{}
 	var left []hl7.CX // who was one person with others and is nobody any more
 	for _, id := range w.order {

@@ -17,7 +17,7 @@ const codecVersion = 1
 
 var errCodec = errors.New("value is damaged")
 
-// word numbers the URNs that nearly every object carries. Only ever append.
+// word numbers the URNs that nearly every object carries, and the authorities that nearly every identifier has. Only ever append.
 func word(s string) byte {
 	switch s {
 	case "":
@@ -40,6 +40,20 @@ func word(s string) byte {
 		return 9
 	case string(xds.Signs):
 		return 10
+	case "ISO":
+		return 11
+	case "ASIP-SANTE-INS-NIR":
+		return 12
+	case "ASIP-SANTE-INS-NIA":
+		return 13
+	case "1.2.250.1.213.1.4.8":
+		return 14
+	case "1.2.250.1.213.1.4.9":
+		return 15
+	case "1.2.250.1.213.1.4.10":
+		return 16
+	case "1.2.250.1.213.1.4.11":
+		return 17
 	}
 	return 0
 }
@@ -66,6 +80,20 @@ func unword(n byte) (string, bool) {
 		return string(xds.XFRMRPLC), true
 	case 10:
 		return string(xds.Signs), true
+	case 11:
+		return "ISO", true
+	case 12:
+		return "ASIP-SANTE-INS-NIR", true
+	case 13:
+		return "ASIP-SANTE-INS-NIA", true
+	case 14:
+		return "1.2.250.1.213.1.4.8", true
+	case 15:
+		return "1.2.250.1.213.1.4.9", true
+	case 16:
+		return "1.2.250.1.213.1.4.10", true
+	case 17:
+		return "1.2.250.1.213.1.4.11", true
 	}
 	return "", false
 }
@@ -275,15 +303,15 @@ func (d *decoder) end() error {
 }
 
 func encodeHD(e *encoder, h *hl7.HD) {
-	e.str(h.NamespaceID)
-	e.str(h.UniversalID)
-	e.str(h.UniversalIDType)
+	e.word(h.NamespaceID)
+	e.word(h.UniversalID)
+	e.word(h.UniversalIDType)
 }
 
 func decodeHD(d *decoder, h *hl7.HD) {
-	h.NamespaceID = d.str()
-	h.UniversalID = d.str()
-	h.UniversalIDType = d.str()
+	h.NamespaceID = d.word()
+	h.UniversalID = d.word()
+	h.UniversalIDType = d.word()
 }
 
 func encodeCX(e *encoder, c *hl7.CX) {
