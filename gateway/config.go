@@ -332,7 +332,8 @@ func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
 
 // resolve makes the paths of the file relative to its folder.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA} {
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA,
+		&c.Patients.Identities.Matching.Parameters, &c.Patients.Identities.Matching.Frequencies} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

@@ -17,7 +17,8 @@ import (
 type IdentitiesConfig struct {
 	National    string            `yaml:"national"`    // the system of national identifiers: ins, or nothing
 	Authorities []AuthorityConfig `yaml:"authorities"` // the domains of sources, the most telling first
-	Operators   []string          `yaml:"operators"`   // nodes that may link, part, undo and decide; none: nobody
+	Operators   []string          `yaml:"operators"`   // nodes that may link, part, undo and decide, besides who runs the command here; none: nobody
+	Matching    MatchingConfig    `yaml:"matching"`    // how those of domains with linking: demographic are compared
 }
 
 // AuthorityConfig is one domain of a source.
@@ -28,7 +29,7 @@ type AuthorityConfig struct {
 	Also      []string `yaml:"also"`     // other designators that senders use for it: CHU-X&000897406&N
 	Feeders   []string `yaml:"feeders"`  // common names of the nodes that may feed it; none: every trusted node
 	Askers    []string `yaml:"askers"`   // and that may ask for its identifiers
-	Linking   string   `yaml:"linking"`  // national (when empty) or explicit
+	Linking   string   `yaml:"linking"`  // national (when empty), explicit or demographic
 	InPlace   bool     `yaml:"in_place"` // its identifiers stand where the national one is due, and are resolved
 }
 
@@ -38,11 +39,16 @@ var nationalSystems = map[string]struct {
 	filedAs string
 }{"ins": {pix.INS, "NH"}}
 
-var linkings = map[string]pix.Linking{"": pix.LinkByNational, "national": pix.LinkByNational, "explicit": pix.LinkExplicitly}
+var linkings = map[string]pix.Linking{"": pix.LinkByNational, "national": pix.LinkByNational, "explicit": pix.LinkExplicitly, "demographic": pix.LinkByDemographic}
 
 func (c *IdentitiesConfig) check(wrong func(key, format string, args ...any)) {
 	if _, ok := nationalSystems[c.National]; c.National != "" && !ok {
 		wrong("patients.identities.national", "%q is not a known system; ins is", c.National)
+	}
+	if c.Matching.Identities < 0 {
+		wrong("patients.identities.matching.identities", "a number above zero is due")
+	} else if _, err := c.Matching.model(); err != nil {
+		wrong("patients.identities.matching", "%v", err)
 	}
 	seen := map[string]bool{}
 	for i, a := range c.Authorities {
@@ -55,7 +61,7 @@ func (c *IdentitiesConfig) check(wrong func(key, format string, args ...any)) {
 		}
 		seen[a.OID] = true
 		if _, ok := linkings[a.Linking]; !ok {
-			wrong(key+".linking", "%q is not national or explicit", a.Linking)
+			wrong(key+".linking", "%q is not national, explicit or demographic", a.Linking)
 		}
 		if a.InPlace && c.National == "" {
 			wrong(key+".in_place", "there is no national identifier it could stand for: set patients.identities.national")
@@ -93,8 +99,15 @@ func (c *PatientsConfig) domains() []pix.Domain {
 
 func (g *Gateway) newPatients() (*manager.Manager, error) {
 	c := &g.cfg.Patients
-	cfg := manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: c.domains(), Operators: c.Identities.Operators,
+	cfg := manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: c.domains(), Operators: append(slices.Clone(c.Identities.Operators), LocalOperator),
 		FiledAs: nationalSystems[c.Identities.National].filedAs, Clock: time.Now, NewID: newMessageID, Log: g.log,
 		Lenient: &hl7v2.Lenient{LineEnds: c.tolerates(string(hl7v2.QuirkLineEnds)), Charset: c.tolerates(string(hl7v2.QuirkCharset))}}
+	if slices.ContainsFunc(cfg.Domains, func(d pix.Domain) bool { return d.Linking == pix.LinkByDemographic }) {
+		model, err := c.Identities.Matching.model()
+		if err != nil {
+			return nil, fmt.Errorf("matching: %w", err)
+		}
+		cfg.Matcher, cfg.Automatic, cfg.Review = matcher{model}, model.AutomaticAt, model.ReviewAt
+	}
 	return manager.New(cfg)
 }

@@ -15,18 +15,23 @@ var _ mllp.Handler = (*Manager)(nil)
 
 // ServeMLLP is the door of HL7 v2: one feed or query in, its answer out. Nothing that comes in goes unanswered.
 func (m *Manager) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
-	return m.serve(ctx, peer, msg).Append(nil)
+	return m.AnswerV2(ctx, callerOf(peer), msg)
 }
 
-func (m *Manager) serve(ctx context.Context, peer mllp.Peer, msg []byte) *hl7v2.Message {
+// AnswerV2 is the door without its frame, for whoever c says; the message says for which of his systems.
+func (m *Manager) AnswerV2(ctx context.Context, c auth.Caller, msg []byte) []byte {
+	return m.serve(ctx, c, msg).Append(nil)
+}
+
+func (m *Manager) serve(ctx context.Context, c auth.Caller, msg []byte) *hl7v2.Message {
 	req, err := hl7v2.Parse(msg, m.lenient)
 	if err != nil {
-		return m.serveUnreadable(ctx, peer, hl7v2.Header(msg), unreadable(err))
+		return m.serveUnreadable(ctx, c, hl7v2.Header(msg), unreadable(err))
 	}
 	for _, q := range req.Quirks {
-		m.cfg.Log.InfoContext(ctx, "hl7v2: quirk", "peer", peer.Address, "quirk", string(q))
+		m.cfg.Log.InfoContext(ctx, "hl7v2: quirk", "peer", c.Address, "quirk", string(q))
 	}
-	c := callerOf(peer, req.MSH())
+	c = addressed(c, req.MSH())
 	if pixv2.Queries(req) {
 		return m.serveQuery(ctx, c, req)
 	}
@@ -34,8 +39,9 @@ func (m *Manager) serve(ctx context.Context, peer mllp.Peer, msg []byte) *hl7v2.
 }
 
 // serveUnreadable answers what only the header could be read of.
-func (m *Manager) serveUnreadable(ctx context.Context, peer mllp.Peer, head *hl7v2.Message, e *pix.Error) *hl7v2.Message {
-	c, id := callerOf(peer, head.MSH()), head.MSH().Field(10).Value()
+func (m *Manager) serveUnreadable(ctx context.Context, c auth.Caller, head *hl7v2.Message, e *pix.Error) *hl7v2.Message {
+	id := head.MSH().Field(10).Value()
+	c = addressed(c, head.MSH())
 	if pixv2.Queries(head) {
 		q := pixv2.Query{Transaction: pixv2.Transaction(head), MessageID: id}
 		return m.replied(ctx, c, head, q, pixv2.Reply{}, m.asked(ctx, c, question(q), nil, e))
@@ -55,15 +61,19 @@ func (m *Manager) serveITI08(ctx context.Context, c auth.Caller, req *hl7v2.Mess
 	return pixv2.Answer(req, condition(err), m.cfg.Clock(), m.cfg.NewID())
 }
 
-// callerOf says who sends: the node by its certificate, the requester as facility|application [ITI-8 3.8.5.1.1].
-func callerOf(peer mllp.Peer, msh hl7v2.Segment) auth.Caller {
-	c := auth.Caller{Address: peer.Address,
-		ReplyTo:  msh.Field(4).Value() + "|" + msh.Field(3).Value(),
-		Endpoint: msh.Field(6).Value() + "|" + msh.Field(5).Value()}
+// callerOf says who sends: the node by its certificate.
+func callerOf(peer mllp.Peer) auth.Caller {
+	c := auth.Caller{Address: peer.Address}
 	if peer.TLS != nil && len(peer.TLS.PeerCertificates) > 0 {
 		subject := peer.TLS.PeerCertificates[0].Subject
 		c.Node, c.Subject = subject.CommonName, subject.String()
 	}
+	return c
+}
+
+// addressed says which system sends to which, as facility|application [ITI-8 3.8.5.1.1].
+func addressed(c auth.Caller, msh hl7v2.Segment) auth.Caller {
+	c.ReplyTo, c.Endpoint = msh.Field(4).Value()+"|"+msh.Field(3).Value(), msh.Field(6).Value()+"|"+msh.Field(5).Value()
 	return c
 }
 

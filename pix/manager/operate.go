@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -159,6 +160,40 @@ func (m *Manager) Identity(ctx context.Context, c auth.Caller, id hl7.CX) (Ident
 		return err
 	})
 	return found, err
+}
+
+// IdentityPage is a part of all identities. Next continues it and is empty at its end.
+type IdentityPage struct {
+	Patients []pix.Patient
+	Next     string
+}
+
+// Identities shows every identity in use to an operator, up to max at once, from behind after, the Next of the page before.
+func (m *Manager) Identities(ctx context.Context, c auth.Caller, after string, max int) (IdentityPage, error) {
+	var page IdentityPage
+	err := m.look(ctx, c, nil, func(tx Tx) error {
+		from, err := base64.RawURLEncoding.DecodeString(after)
+		if err != nil {
+			return errContinuation
+		}
+		last := ""
+		err = tx.Search(&pix.Criteria{}, string(from), func(p pix.Patient, at string) bool {
+			if len(page.Patients) == max {
+				page.Next = base64.RawURLEncoding.EncodeToString([]byte(last))
+				return false
+			}
+			page.Patients, last = append(page.Patients, p), at
+			return ctx.Err() == nil
+		})
+		if errors.Is(err, ErrPlace) {
+			return errContinuation
+		}
+		return errors.Join(err, ctx.Err())
+	})
+	if err != nil {
+		return IdentityPage{}, err
+	}
+	return page, nil
 }
 
 // Explain tells an operator why two patients are one person: the links of a shortest way from a to b, each with who made it, when and why. It is empty
