@@ -174,6 +174,7 @@ func (m *Mailbox) deal(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("take out of the spool: %w", err)
 	}
+	m.cfg.Ended(end.outcome, Code(end.reason()), m.cfg.Clock().Sub(began))
 	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "mail", slog.String("message", id), slog.String("via", l.head.Via), slog.String("node", l.head.Envelope.Peer.Name),
 		slog.String("mode", string(l.trust.mode)), slog.String("outcome", string(end.outcome)), slog.Bool("again", end.again), slog.String("reason", end.reason()),
 		slog.Int("bytes", len(l.raw)), slog.Duration("duration", m.cfg.Clock().Sub(began)))
