@@ -42,6 +42,9 @@ func DemoFiles(dir string) (config string, err error) {
 	if err := WritePKI(filepath.Join(dir, "pki"), false); err != nil {
 		return "", err
 	}
+	if err := writeMailPKI(filepath.Join(dir, "pki")); err != nil {
+		return "", err
+	}
 	config = filepath.Join(dir, "passerelle.yaml")
 	for name, content := range map[string][]byte{config: demoConfig, filepath.Join(dir, "affinity-fr.yaml"): demoDomain,
 		filepath.Join(dir, "alerts.yaml"): demoRules, filepath.Join(dir, "blocked-persons.txt"): demoBlocked} {
@@ -70,6 +73,14 @@ func (g *Gateway) Demo(ctx context.Context, dir string, out io.Writer) error {
 	if err := g.writeRequests(dir, run); err != nil {
 		return err
 	}
+	if g.mailbox != nil {
+		if err := demoDeposit(filepath.Join(dir, "pki"), filepath.Join(dir, "deposit.eml"), run); err != nil {
+			return fmt.Errorf("write a deposit: %w", err)
+		}
+		if err := startPostOffice(ctx, g.cfg.Mailbox.Relay.Address, filepath.Join(dir, "answers")); err != nil {
+			return err
+		}
+	}
 	base := "https://" + g.Address("soap")
 	curl := fmt.Sprintf("curl -s --cacert %[1]s/pki/ca.pem --cert %[1]s/pki/client.pem --key %[1]s/pki/client.key", dir)
 	_, err := fmt.Fprintf(out, `
@@ -79,6 +90,7 @@ Passerelle is ready, with three patients and a document for each.
   repository   %[1]s%[3]s  (ITI-41, ITI-43; ?wsdl)
   patients     %[1]s%[4]s      (ITI-44), and %[5]s for ITI-8 over MLLP with TLS
   audit        %[9]s over TLS (ITI-20), %[1]s%[10]s/AuditEvent?date=ge2026-01-01 (ITI-81), and: passerelle audit search
+  mailbox      %[11]s for SMTP with STARTTLS, and: passerelle mailbox list
   operations   http://%[6]s/healthz  /readyz  /metrics
 
 Submit a document, find the patient's documents, retrieve one:
@@ -87,10 +99,20 @@ Submit a document, find the patient's documents, retrieve one:
   %[7]s -H 'Content-Type: application/soap+xml; charset=UTF-8' --data-binary @%[8]s/find.xml %[1]s%[2]s
   %[7]s -H "$(cat %[8]s/retrieve.type)" --data-binary @%[8]s/retrieve.mime %[1]s%[3]s
 
+Deposit a laboratory's result by mail, signed and encrypted; the answer comes to %[8]s/answers:
+
+  curl -s --ssl-reqd --cacert %[8]s/pki/ca.pem --mail-from %[12]s --mail-rcpt %[13]s --upload-file %[8]s/deposit.eml smtp://localhost:%[14]s
+
 Stop with Ctrl-C. The data stays in %[8]s.
 
-`, base, RegistryPath, RepositoryPath, PatientsPath, g.Address("mllp"), g.Address("operations"), curl, dir, g.Address("audit_tls"), FHIRPath)
+`, base, RegistryPath, RepositoryPath, PatientsPath, g.Address("mllp"), g.Address("operations"), curl, dir, g.Address("audit_tls"), FHIRPath,
+		g.Address("smtp"), demoLaboratory, demoMailbox, portOf(g.Address("smtp")))
 	return err
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
 }
 
 func (g *Gateway) announce(ctx context.Context, n int) error {

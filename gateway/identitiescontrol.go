@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,12 @@ type identityOrder struct {
 	A, B     string // identifiers; B of link and unlink
 	Review   uint64 // of decide
 	Decision pix.Decision
+}
+
+// identityPage is a part of all identities. Next continues it and is empty at its end.
+type identityPage struct {
+	Patients []pix.Patient
+	Next     string
 }
 
 func identityOperator(r *http.Request) auth.Caller {
@@ -80,7 +87,12 @@ func (g *Gateway) serveIdentities(mux *http.ServeMux) {
 		return g.patients.Explain(r.Context(), c, a, b)
 	})
 	handle("GET /identities", func(r *http.Request, c auth.Caller) (any, error) {
-		return g.patients.Identities(r.Context(), c, r.URL.Query().Get("after"), 1000)
+		after, err := base64.RawURLEncoding.DecodeString(r.URL.Query().Get("after"))
+		if err != nil {
+			return nil, errors.New("not a place among the identities")
+		}
+		list, next, err := g.patients.Export(r.Context(), c, string(after), 1000)
+		return identityPage{list, base64.RawURLEncoding.EncodeToString([]byte(next))}, err
 	})
 	handle("POST /identities", func(r *http.Request, c auth.Caller) (any, error) {
 		var o identityOrder
@@ -200,7 +212,7 @@ func (i Identities) feed(ctx context.Context, msg []byte) (ack string, err error
 // Each gives every identity that is in use, in the order in which they were told.
 func (i Identities) Each(ctx context.Context, one func(Patient) error) error {
 	for after := ""; ; {
-		var page manager.IdentityPage
+		var page identityPage
 		if err := i.do(ctx, http.MethodGet, "/identities", url.Values{"after": {after}}, nil, &page); err != nil {
 			return err
 		}

@@ -332,7 +332,10 @@ func (g *Gateway) buildMailbox(schema ebxml.Schema) error {
 	}
 	cfg := intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
 		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
-		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, CheckINS: g.checkNational, Clock: time.Now, Log: g.log}
+		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, CheckINS: g.checkNational, Clock: time.Now, Log: g.log,
+		Ended: func(o intake.Outcome, reason intake.Code, took time.Duration) {
+			g.metrics.mail.WithLabelValues(string(o), string(reason)).Observe(took.Seconds())
+		}}
 	if g.mailbox.queue != nil {
 		cfg.Outbox = g.mailbox.queue
 	}

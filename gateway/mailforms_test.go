@@ -256,3 +256,49 @@ func TestQuarantine(t *testing.T) {
 		}
 	}
 }
+
+// TestMailBackup: what waits in the mailbox is in a backup, and a message that was dealt with before is known again.
+func TestMailBackup(t *testing.T) {
+	p := newPost(t)
+	g := run(t, p.config(), `plain_smtp: "127.0.0.1:0"`)
+	g.announce(t, 1)
+	good := p.write(t, letter{set: 1, docs: [][]byte{sample.LabReport(1)}})
+	for _, raw := range [][]byte{good, p.write(t, letter{set: 2, docs: [][]byte{sample.LabReport(2)}})} {
+		g.mail(t, "resultats@labo.example", raw)
+	}
+	g.settled(t)
+	dir, data := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "data")
+	if _, err := gateway.Backup(t.Context(), g.data, dir); err != nil {
+		t.Fatal(err)
+	}
+	g.stop()
+	if err := gateway.Restore(t.Context(), dir, data, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	again := run(t, p.config()+fmt.Sprintf("data: %q\n", data), `plain_smtp: "127.0.0.1:0"`)
+	again.data = data
+	if held := again.quarantine(t); !slices.Equal(held, []string{"unknown-patient"}) {
+		t.Errorf("set aside: %q", held)
+	}
+	again.mail(t, "resultats@labo.example", good)
+	again.settled(t)
+	if n := len(again.entries(t, 1)); n != 1 {
+		t.Errorf("%d entries", n)
+	}
+	again.announce(t, 2)
+	held, err := gateway.Quarantine(t.Context(), data)
+	if err != nil || len(held) != 1 {
+		t.Fatal(held, err)
+	}
+	if err := gateway.DecideMail(t.Context(), data, held[0].ID, "release", nil); err != nil {
+		t.Fatal(err)
+	}
+	again.settled(t)
+	if n := len(again.entries(t, 2)); n != 1 {
+		t.Errorf("%d entries after the release", n)
+	}
+	facts := again.mailFacts(t)
+	if n := len(facts); n < 3 || !strings.HasSuffix(facts[n-3], "Mail Outcome=deposited before") {
+		t.Errorf("audit: %q", facts)
+	}
+}

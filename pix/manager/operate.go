@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -162,38 +161,21 @@ func (m *Manager) Identity(ctx context.Context, c auth.Caller, id hl7.CX) (Ident
 	return found, err
 }
 
-// IdentityPage is a part of all identities. Next continues it and is empty at its end.
-type IdentityPage struct {
-	Patients []pix.Patient
-	Next     string
-}
-
-// Identities shows every identity in use to an operator, up to max at once, from behind after, the Next of the page before.
-func (m *Manager) Identities(ctx context.Context, c auth.Caller, after string, max int) (IdentityPage, error) {
-	var page IdentityPage
-	err := m.look(ctx, c, nil, func(tx Tx) error {
-		from, err := base64.RawURLEncoding.DecodeString(after)
-		if err != nil {
-			return errContinuation
-		}
-		last := ""
-		err = tx.Search(&pix.Criteria{}, string(from), func(p pix.Patient, at string) bool {
-			if len(page.Patients) == max {
-				page.Next = base64.RawURLEncoding.EncodeToString([]byte(last))
+// Export gives an operator every identity in use, some at a time, in the order they were first told. next goes on after them and is empty at the end.
+func (m *Manager) Export(ctx context.Context, c auth.Caller, after string, max int) (list []pix.Patient, next string, err error) {
+	err = m.look(ctx, c, nil, func(tx Tx) error {
+		return tx.Search(&pix.Criteria{}, after, func(p pix.Patient, at string) bool {
+			if len(list) >= max {
 				return false
 			}
-			page.Patients, last = append(page.Patients, p), at
-			return ctx.Err() == nil
+			list, next = append(list, p), at
+			return true
 		})
-		if errors.Is(err, ErrPlace) {
-			return errContinuation
-		}
-		return errors.Join(err, ctx.Err())
 	})
-	if err != nil {
-		return IdentityPage{}, err
+	if err != nil || len(list) < max {
+		next = ""
 	}
-	return page, nil
+	return list, next, err
 }
 
 // Explain tells an operator why two patients are one person: the links of a shortest way from a to b, each with who made it, when and why. It is empty

@@ -207,6 +207,25 @@ func TestMergeIsUndone(t *testing.T) {
 	}
 }
 
+func TestExport(t *testing.T) {
+	m, _ := hospital(t)
+	must(t, m.Feed(t.Context(), node, told(pix.Added, of(north, "N1"), numberA, pix.Qualified), told(pix.Added, of(south, "S1"), "", ""), told(pix.Added, of(south, "S2"), "", "")))
+	var got []string
+	for after, pages := "", 0; pages < 9; pages++ {
+		list, next, err := m.Export(t.Context(), operator, after, 2)
+		must(t, err)
+		for _, p := range list {
+			got = append(got, p.ID.ID)
+		}
+		if after = next; next == "" {
+			break
+		}
+	}
+	if !reflect.DeepEqual(got, []string{"N1", numberA, "S1", "S2"}) {
+		t.Errorf("exported %q", got)
+	}
+}
+
 func TestFind(t *testing.T) {
 	domains := hospitals()
 	domains[4].Askers = []string{"gam.example"} // north
@@ -246,6 +265,9 @@ func TestFind(t *testing.T) {
 	}
 	if got := all(node, manager.Demand{Criteria: pix.Criteria{ID: hl7.CX{ID: "S1"}}}); !reflect.DeepEqual(got, want[:1]) {
 		t.Errorf("by number alone %q", got)
+	}
+	if _, _, err := m.Export(t.Context(), node, "", 4); err == nil {
+		t.Error("exported to a node that is no operator")
 	}
 	store.refused = nil
 	for want, d := range map[pix.Place]manager.Demand{pix.AtQuery: {Criteria: pix.Criteria{Given: "zoe", Sex: "F"}}, pix.AtQueryDomain: {Criteria: family, Domains: []hl7.HD{hd("1.2.3")}},

@@ -70,6 +70,8 @@ func TestOtherDelimiters(t *testing.T) {
 func FuzzADT(f *testing.F) {
 	f.Add([]byte(head + "PID|1||A^^^INS~1^^^CHU&1.2.9&ISO||D^Z||19790328|F|||1 RUE&BIS^^PARIS||0102\rMRG|B^^^INS\r"))
 	f.Add([]byte("MSH|^~\\&|||||||ADT^A01|1|P|2.3.1\rPID|1||A^^^&1.2&ISO"))
+	f.Add([]byte("MSH|^~\\&|||||||ADT^A24|1|P|2.5^FRA^2.11\rPID|1||A^^^&1.2&ISO\rPID|2||B^^^&1.2&ISO"))
+	f.Add([]byte("MSH|^~\\&|||||||ADT^A47|1|P|2.5^FRA^2.11|||||FRA|8859/15\rPID|1||A^^^INS||D^Z^Z Y^^^^L|||||^^^^^^BDL^^63220|||||||||||||||||||||VALI~HOMD\rMRG|B^^^INS\rZFD|||Y|N|INSI|20211201\rZFA|X"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := hl7v2.Parse(b, tolerant)
 		if err != nil {
@@ -78,7 +80,7 @@ func FuzzADT(f *testing.F) {
 		feeds, err := pixv2.Decode(m, ins())
 		if err == nil {
 			for _, feed := range feeds {
-				if feed.Patient.ID.ID == "" || (feed.Event == pix.Merged || feed.Event == pix.Moved) == feed.Prior.IsZero() {
+				if feed.Patient.ID.ID == "" || feed.Event.TakesPrior() == feed.Prior.IsZero() || feed.Event.TakesTwo() == feed.With.IsZero() {
 					t.Fatalf("half a feed: %+v", feed)
 				}
 				if again, err := hl7.ParseCX(feed.Patient.ID.String()); err != nil || !again.Same(feed.Patient.ID) {

@@ -141,6 +141,7 @@ type Config struct {
 	Events         *atna.Reporter
 	Agent          string // as we name ourselves in answers: host; software
 	Clock          func() time.Time
+	Ended          func(o Outcome, reason Code, took time.Duration) // hears of every message that was dealt with; may be nil
 	Log            *slog.Logger
 }
 
@@ -188,6 +189,9 @@ func New(cfg Config) (*Mailbox, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Ended == nil {
+		cfg.Ended = func(Outcome, Code, time.Duration) {}
 	}
 	if cfg.CheckINS == nil {
 		cfg.CheckINS = func(hl7.CX) error { return nil }

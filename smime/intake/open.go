@@ -5,8 +5,11 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/emersion/go-message"
+
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/smime"
+	"github.com/passerelle-sante/passerelle/wire/receipt"
 )
 
 // trust is what the trust in a letter rested on, for the audit record.
@@ -52,10 +55,16 @@ func (m *Mailbox) open(ctx context.Context, l *letter) ([]smime.Part, error) {
 			l.header.Set(k, f.Value())
 		}
 	}
-	l.entity = msg.Entity
+	if signed, digest := receipt.WantsSigned(message.Header{Header: l.header}); signed {
+		l.mic = receipt.MIC(msg.Entity, digest)
+	}
 	if err := m.believe(l, c, msg); err != nil {
 		return nil, err
 	}
+	if l.trust.secret {
+		l.raw = nil // what was decrypted has memory of its own; an answer that encloses the message reads it again
+	}
+	l.breathe()
 	parts, err := msg.Parts()
 	if err != nil {
 		return nil, refuse(Malformed, "%s", strings.TrimPrefix(err.Error(), smime.ErrMalformed.Error()+": "))
