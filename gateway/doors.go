@@ -312,8 +312,14 @@ func (d *doors) mllp(ctx context.Context, name, addr string, secure bool) error 
 	return nil
 }
 
-// feeds is the door of ITI-8 with a clock beside it.
+// feeds is the door of HL7 v2 with a clock beside it.
 type feeds struct{ g *Gateway }
+
+// queryAnswers tells queries apart from feeds by the header of their answers.
+var queryAnswers = []struct {
+	kind string
+	tx   atna.Transaction
+}{{"|RSP^K23^", atna.ITI9}, {"|RSP^K22^", atna.ITI21}, {"|RSP^ZV2^", atna.ITI22}, {"|ACK^J01^", atna.ITI21}}
 
 // ServeMLLP hands a message to the manager and counts how it went.
 func (f feeds) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
@@ -323,7 +329,13 @@ func (f feeds) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte
 	if bytes.Contains(ack, []byte("\rMSA|AA|")) {
 		outcome = "Success"
 	}
-	f.g.metrics.transaction(string(atna.ITI8), outcome, soap.Record{Duration: time.Since(began), BytesIn: int64(len(msg)), BytesOut: int64(len(ack))})
+	tx, head := atna.ITI8, ack[:min(len(ack), 256)]
+	for _, q := range queryAnswers {
+		if bytes.Contains(head, []byte(q.kind)) {
+			tx = q.tx
+		}
+	}
+	f.g.metrics.transaction(string(tx), outcome, soap.Record{Duration: time.Since(began), BytesIn: int64(len(msg)), BytesOut: int64(len(ack))})
 	return ack
 }
 

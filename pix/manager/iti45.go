@@ -46,20 +46,3 @@ func isCondition(err error) bool {
 func (m *Manager) origin() pixv3.Origin {
 	return pixv3.Origin{Time: m.cfg.Clock(), Device: m.cfg.DeviceID, ID: m.cfg.NewID()}
 }
-
-// conditions are what a door answers when several things are refused at once; see condition.
-func conditions(err error) []*pix.Error {
-	var list []*pix.Error
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
-		for _, one := range joined.Unwrap() {
-			if e, ok := errors.AsType[*pix.Error](one); ok {
-				list = append(list, e)
-			}
-		}
-	}
-	if len(list) == 0 && err != nil {
-		list = append(list, condition(err))
-	}
-	return list
-}
