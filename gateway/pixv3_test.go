@@ -3,11 +3,13 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -195,6 +197,30 @@ func TestHL7v3Notifications(t *testing.T) {
 	away.Store(false)
 	if got := within(t, "a notification", told); got != "N1@1.2.250.1.999.7.1 S1@1.2.250.1.999.7.2 " {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestSubscribersConfiguration(t *testing.T) {
+	file := write(t, "c.yaml", `listen: {plain_soap: "127.0.0.1:0"}
+patients:
+  identities:
+    subscribers:
+      - {name: a, address: "https://a.example/x", domains: [1.2.3]}
+      - {name: a, address: "ftp://a.example/x", oid: x, domains: []}
+      - {address: "https://b.example/x", domains: [1.02]}
+`)
+	_, err := gateway.Load(file, nil)
+	var ms gateway.Mistakes
+	if !errors.As(err, &ms) {
+		t.Fatalf("got %v", err)
+	}
+	var got []string
+	for _, m := range ms {
+		got = append(got, strings.TrimPrefix(m.Key, "patients.identities.subscribers"))
+	}
+	slices.Sort(got)
+	if want := []string{"[0]", "[1].address", "[1].domains", "[1].name", "[1].oid", "[2]", "[2].domains[0]", "[2].name"}; !slices.Equal(got, want) {
+		t.Errorf("named %q, want %q", got, want)
 	}
 }
 

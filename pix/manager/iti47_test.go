@@ -117,6 +117,8 @@ func TestITI45(t *testing.T) {
 		{"unknown patient", askPIX(of(north, "N7")), "AE Unknown key identifier " + at + "/patientIdentifier/value AE | ", "ITI-45 E 4 N7^^^&1.2.250.1.999.7.1&ISO"},
 		{"unknown authority", askPIX(of("1.2.3", "N1")), "AE Unknown key identifier " + at + "/patientIdentifier/value AE | ", "ITI-45 E 4 N1^^^&1.2.3&ISO"},
 		{"unknown domain", askPIX(of(north, "N1"), south, "1.2.3"), "AE Unknown key identifier " + at + "/dataSource[2]/value AE | ", "ITI-45 E 4 N1^^^&1.2.250.1.999.7.1&ISO"},
+		{"two unknown domains", askPIX(of(north, "N1"), "1.2.3", south, clinic), "AE Unknown key identifier " + at + "/dataSource[1]/value Unknown key identifier " + at + "/dataSource[3]/value AE | ",
+			"ITI-45 E 4 N1^^^&1.2.250.1.999.7.1&ISO"},
 		{"domain of others", askPIX(of(north, "N1"), clinic), "AE Unknown key identifier " + at + "/dataSource[1]/value AE | ", "ITI-45 E 4 N1^^^&1.2.250.1.999.7.1&ISO"},
 		{"not understood", strings.Replace(askPIX(of(north, "N1")), `code="new"`, `code="old"`, 1), "AE Table value not found /PRPA_IN201309UV02/controlActProcess/queryByParameter/statusCode AE | ", "ITI-45 E 4 "},
 		{"not XML", "<PRPA_IN201309UV02", "error", "ITI-45 E 8 -"},

@@ -1,5 +1,5 @@
-// Package pixv3 reads patient identity feeds in HL7 v3 (ITI-44): PRPA_IN201301UV02, 02 and 04 become pix.Feed, and feeds are acknowledged
-// with MCCI_IN000002UV01.
+// Package pixv3 reads and writes what HL7 v3 says of patients: identity feeds (ITI-44: PRPA_IN201301UV02, 02 and 04 become pix.Feed and are acknowledged
+// with MCCI_IN000002UV01), identifier queries (ITI-45), demographics queries with their continuation (ITI-47), and notifications (ITI-46). It knows no patient.
 package pixv3
 
 import (

@@ -17,7 +17,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/xsd"
 )
 
-// official compiles the schema of an interaction. The schemas repeat global names over files, which libxml2 takes as long as one root is compiled.
+// official compiles the official schema of an interaction.
 func official(t *testing.T, interaction string) *xsd.Schema {
 	t.Helper()
 	dir := oracle.Path(t, "standards/hl7v3/schema/HL7V3/NE2008")
