@@ -31,6 +31,8 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.feed(ctx, st)
 	case "feed3":
 		return s.feed3(ctx, st)
+	case "query3":
+		return s.query3(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
 	case "next-second":

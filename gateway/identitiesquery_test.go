@@ -69,7 +69,7 @@ func (v *v2) other(id, wanted string) string {
 	return strings.Split(got[1], "|")[2]
 }
 
-const twoHospitals = `patients:
+const threeDomains = `patients:
   identities:
     national: ins
     authorities:
@@ -88,7 +88,7 @@ func pid(id, ins, name string) string {
 }
 
 func TestTwoHospitalsAskForEachOther(t *testing.T) {
-	g := run(t, twoHospitals)
+	g := run(t, threeDomains)
 	v := dialV2(t, g.Address("plain_mllp"), nil)
 	twoHospitalsAsk(t, v)
 	for what, got := range map[string][2]string{
@@ -107,7 +107,7 @@ func TestTwoHospitalsOverTLS(t *testing.T) {
 	if err := gateway.WritePKI(dir, false); err != nil {
 		t.Fatal(err)
 	}
-	g := run(t, "tls: {certificate: "+filepath.Join(dir, "server.pem")+", key: "+filepath.Join(dir, "server.key")+", client_ca: "+filepath.Join(dir, "ca.pem")+"}\n"+twoHospitals, `mllp: "127.0.0.1:0"`)
+	g := run(t, "tls: {certificate: "+filepath.Join(dir, "server.pem")+", key: "+filepath.Join(dir, "server.key")+", client_ca: "+filepath.Join(dir, "ca.pem")+"}\n"+threeDomains, `mllp: "127.0.0.1:0"`)
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestPatientsAreCompared(t *testing.T) {
 }
 
 func TestOperatorOfIdentities(t *testing.T) {
-	g := run(t, twoHospitals)
+	g := run(t, threeDomains)
 	ids, ctx := gateway.Identities{Data: g.data}, context.Background()
 	file := write(t, "people.csv", "id;authority;ins;ins_authority;status;birth_name;given_names;birth_date;sex;birth_place;phone\n"+
 		"N1;NORTH;279035121518989;1.2.250.1.213.1.4.10;QUAL;ESSAI;ZOE ANNE;19790328;F;29019;0199001234\n"+
