@@ -26,7 +26,7 @@ func (k *check) wrong(l Line, format string, args ...any) {
 var expectations = map[string]func(context.Context, *check, Line){
 	"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
 	"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
-	"audit": expectAudit, "ack": expectAck, "field": expectField, "says": expectSays, "hides": expectHides, "header": expectHeader,
+	"audit": expectAudit, "ack": expectAck, "field": expectField, "segments": expectSegments, "says": expectSays, "hides": expectHides, "header": expectHeader,
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 }
 
@@ -257,9 +257,18 @@ func expectAttribute(_ context.Context, k *check, l Line) {
 	k.wrong(l, "it is %q", got)
 }
 
-// expectCapture: capture NAME = OBJECT.ATTRIBUTE, for ${NAME} in later steps.
+// expectCapture: capture NAME = OBJECT.ATTRIBUTE, or SEG-N of an HL7 v2 answer, for ${NAME} in later steps.
 func expectCapture(_ context.Context, k *check, l Line) {
 	name, path, _ := strings.Cut(l.Rest, "=")
+	if segment, number, ok := strings.Cut(strings.TrimSpace(path), "-"); ok && k.a.er7 != "" {
+		n, err := strconv.Atoi(number)
+		v := k.a.field(segment, n)
+		if err != nil || v == "" {
+			k.wrong(l, "it is absent")
+		}
+		k.s.captured[strings.TrimSpace(name)] = v
+		return
+	}
 	object, attribute, _ := strings.Cut(strings.TrimSpace(path), ".")
 	o := k.object(object)
 	if o == nil {
@@ -344,6 +353,15 @@ func expectField(_ context.Context, k *check, l Line) {
 	n, err := strconv.Atoi(number)
 	if got := k.a.field(segment, n); err != nil || !strings.HasPrefix(got, want) {
 		k.wrong(l, "it is %q", got)
+	}
+}
+
+// expectSegments: segments NAME N of an HL7 v2 answer.
+func expectSegments(_ context.Context, k *check, l Line) {
+	name, number, _ := strings.Cut(l.Rest, " ")
+	n := strings.Count("\r"+k.a.er7, "\r"+name+"|")
+	if strconv.Itoa(n) != strings.TrimSpace(number) {
+		k.wrong(l, "the answer has %d: %s", n, clip(k.a))
 	}
 }
 

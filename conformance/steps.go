@@ -27,7 +27,7 @@ func (s *story) play(ctx context.Context, st Step) error {
 		s.seen = s.r.audit.count()
 		s.last, err = s.exchange(ctx, m)
 		return err
-	case "feed":
+	case "feed", "ask":
 		return s.feed(ctx, st)
 	case "feed3":
 		return s.feed3(ctx, st)
@@ -114,7 +114,7 @@ func (s *story) holdings(ctx context.Context, sub *submission) (string, error) {
 }
 
 // feed sends an HL7 v2 message: lines become segments. First lines may say latin1 (the encoding), lf (segments end in line feeds) and no-cr (the block
-// lacks its last carriage return).
+// lacks its last carriage return). A query is asked in the same way.
 func (s *story) feed(ctx context.Context, st Step) error {
 	s.seen = s.r.audit.count()
 	text, err := s.expand(ctx, strings.TrimSpace(st.Body))
@@ -135,7 +135,11 @@ func (s *story) feed(ctx context.Context, st Step) error {
 	}
 	if !strings.HasPrefix(text, "MSH") && !strings.HasPrefix(text, "=") {
 		now := time.Now().UTC().Format("20060102150405")
-		text = "MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^" + event + "|" + strings.TrimPrefix(fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8\nEVN||" + now + "\n" + text
+		kind, second := "ADT^"+event, "EVN||"+now+"\n"
+		if st.Verb == "ask" {
+			kind, second = "QBP^"+event+"^QBP_Q21", ""
+		}
+		text = "MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||" + kind + "|" + strings.TrimPrefix(fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8\n" + second + text
 	}
 	text = strings.TrimPrefix(text, "=") + "\n"
 	if !odd["lf"] {
