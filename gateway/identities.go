@@ -39,8 +39,8 @@ type AuthorityConfig struct {
 // SubscriberConfig is a node that is told of cross-references that change.
 type SubscriberConfig struct {
 	Name    string   `yaml:"name"`    // common name of the node: what it may ask for, it may be told
-	Address string   `yaml:"address"` // https://host/path: HL7 v3 (ITI-46)
-	OID     string   `yaml:"oid"`     // of its application, receiver of the messages; may be empty
+	Address string   `yaml:"address"` // https://host/path: HL7 v3 (ITI-46); mllps://host:port: HL7 v2 (ITI-10)
+	OID     string   `yaml:"oid"`     // of its application, receiver of the messages of HL7 v3; may be empty
 	Domains []string `yaml:"domains"` // OIDs of the domains whose identifiers interest it
 }
 
@@ -95,8 +95,8 @@ func (c *IdentitiesConfig) checkSubscribers(home string, wrong func(key, format 
 		}
 		seen[s.Name] = true
 		u, err := url.Parse(s.Address)
-		if err != nil || u.Host == "" || ways[u.Scheme].tell == nil {
-			wrong(key+".address", "%q is not an https or http address", s.Address)
+		if err != nil || u.Host == "" || ways[u.Scheme].tell == nil || strings.HasPrefix(u.Scheme, "mllp") && u.Port() == "" {
+			wrong(key+".address", "%q is not an https, http, mllps or mllp address", s.Address)
 		} else if home == "" {
 			wrong(key, "node.home_community_id is due: notifications name their sender by it")
 		}

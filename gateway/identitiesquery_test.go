@@ -284,3 +284,55 @@ func TestOperatorOfIdentities(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// notified is a consumer of ITI-10 that keeps PID of what comes.
+type notified chan string
+
+func (n notified) ServeMLLP(_ context.Context, _ mllp.Peer, msg []byte) []byte {
+	segments := strings.Split(string(msg), "\r")
+	n <- segments[2]
+	return []byte("MSH|^~\\&|C||P||20261123||ACK^A31^ACK|1|P|2.5\rMSA|AA|" + strings.Split(segments[0], "|")[9] + "\r")
+}
+
+// TestSubscriberOfHL7v2: a ward that listens over TLS is told when two hospitals' patients become one person, and of a merge (ITI-10).
+func TestSubscriberOfHL7v2(t *testing.T) {
+	dir := t.TempDir()
+	if err := gateway.WritePKI(dir, false); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, done := make(notified, 8), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { done <- (&mllp.Server{Handler: told}).Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	g := run(t, "node: {home_community_id: \"urn:oid:1.2.250.1.999.1\"}\ntls: {certificate: "+filepath.Join(dir, "server.pem")+", key: "+filepath.Join(dir, "server.key")+", client_ca: "+filepath.Join(dir, "ca.pem")+"}\n"+
+		threeDomains+`    subscribers: [{name: ward.example, address: "mllps://`+ln.Addr().String()+`", domains: [1.2.250.1.999.7.1, 1.2.250.1.999.7.2]}]
+`)
+	v := dialV2(t, g.Address("plain_mllp"), nil)
+	for _, step := range []struct{ event, pid, mrg, want string }{
+		{"A28", pid("N1^^^NORTH", "279035121518989", "ESSAI"), "", ""},
+		{"A28", pid("S1^^^SOUTH", "279035121518989", "ESSAI"), "", "PID|||N1^^^NORTH&1.2.250.1.999.7.1&ISO~S1^^^SOUTH&1.2.250.1.999.7.2&ISO|| "},
+		{"A28", pid("S2^^^SOUTH", "", "ESSAI"), "", ""},
+		{"A40", pid("S2^^^SOUTH", "279035121518989", "ESSAI"), "MRG|S1^^^SOUTH", "PID|||N1^^^NORTH&1.2.250.1.999.7.1&ISO~S2^^^SOUTH&1.2.250.1.999.7.2&ISO|| "},
+	} {
+		v.feed(step.event, strings.Fields(step.pid+" "+step.mrg)...)
+		if step.want == "" {
+			continue
+		}
+		if got := within(t, "a notification", told); got != step.want {
+			t.Errorf("told %q, want %q", got, step.want)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
 	"net/url"
 	"time"
 
@@ -19,10 +21,27 @@ var ways = map[string]struct {
 }{
 	"https": {atna.ITI46, (*Gateway).tellITI46},
 	"http":  {atna.ITI46, (*Gateway).tellITI46},
+	"mllps": {atna.ITI10, (*Gateway).tellITI10},
+	"mllp":  {atna.ITI10, (*Gateway).tellITI10},
 }
 
 func (g *Gateway) tellITI46(s SubscriberConfig) func(context.Context, manager.Update) error {
 	return g.patients.TellITI46(&soap.Client{HTTP: g.tls.client(), Endpoint: s.Address}, s.OID)
+}
+
+// tellITI10 dials mllps with our certificate, and the subscriber's name in its own; mllp has no protection.
+func (g *Gateway) tellITI10(s SubscriberConfig) func(context.Context, manager.Update) error {
+	u, err := url.Parse(s.Address)
+	dial := func(ctx context.Context) (net.Conn, error) {
+		if err != nil {
+			return nil, err
+		}
+		if u.Scheme == "mllps" {
+			return (&tls.Dialer{Config: g.tls.clientConfig()}).DialContext(ctx, "tcp", u.Host)
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	}
+	return g.patients.TellITI10(dial, s.Name)
 }
 
 // newNotifier tells the subscribers of the configuration; nil when there are none.

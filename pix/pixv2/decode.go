@@ -1,5 +1,5 @@
-// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21) become Query and their answers
-// messages, and errors get their places in the message.
+// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21) become Query, what they come to and notifications (ITI-10)
+// become messages, and errors get their places in the message.
 package pixv2
 
 import (
