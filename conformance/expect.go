@@ -27,7 +27,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
 	"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
 	"audit": expectAudit, "ack": expectAck, "field": expectField, "says": expectSays, "hides": expectHides, "header": expectHeader,
-	"packaging": expectPackaging, "context": expectContext,
+	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 }
 
 // judge holds the last answer against the expectations of its step.
@@ -73,6 +73,12 @@ func (k *check) problems(ctx context.Context) {
 	if k.a.er7 != "" || k.st.Verb == "feed3" {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" && code != "AE" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the feed was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
+		}
+		return
+	}
+	if k.st.Verb == "query3" {
+		if code := k.a.ack(); !end && code != "AA" && code != "CA" {
+			k.faults = append(k.faults, fmt.Sprintf("line %d: the query was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
 		}
 		return
 	}

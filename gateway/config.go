@@ -210,6 +210,7 @@ func (c *Config) check(wrong func(key, format string, args ...any)) {
 		}
 	}
 	c.Patients.Identities.check(wrong)
+	c.Patients.Identities.checkSubscribers(c.Node.HomeCommunityID, wrong)
 	for name := range c.Patients.Quirks {
 		if !slices.Contains(patientQuirks, name) {
 			wrong("patients.quirks."+name, "unknown quirk; known here: %s", strings.Join(patientQuirks, ", "))

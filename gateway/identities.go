@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type IdentitiesConfig struct {
 	National    string            `yaml:"national"`    // the system of national identifiers: ins, or nothing
 	Authorities []AuthorityConfig `yaml:"authorities"` // the domains of sources, the most telling first
 	Operators   []string          `yaml:"operators"`   // nodes that may link, part, undo and decide; none: nobody
+	// Subscribers are told of cross-references that change.
+	Subscribers []SubscriberConfig `yaml:"subscribers"`
 }
 
 // AuthorityConfig is one domain of a source.
@@ -30,6 +33,14 @@ type AuthorityConfig struct {
 	Askers    []string `yaml:"askers"`   // and that may ask for its identifiers
 	Linking   string   `yaml:"linking"`  // national (when empty) or explicit
 	InPlace   bool     `yaml:"in_place"` // its identifiers stand where the national one is due, and are resolved
+}
+
+// SubscriberConfig is a node that is told of cross-references that change.
+type SubscriberConfig struct {
+	Name    string   `yaml:"name"`    // common name of the node: what it may ask for, it may be told
+	Address string   `yaml:"address"` // https://host/path: HL7 v3 (ITI-46)
+	OID     string   `yaml:"oid"`     // of its application, receiver of the messages; may be empty
+	Domains []string `yaml:"domains"` // OIDs of the domains whose identifiers interest it
 }
 
 // nationalSystems are the systems of national identifiers, and the type by which documents are filed under one.
@@ -68,6 +79,35 @@ func (c *IdentitiesConfig) check(wrong func(key, format string, args ...any)) {
 	}
 }
 
+// checkSubscribers looks at those who are told; home is the identifier of this node, by which our messages name their sender.
+func (c *IdentitiesConfig) checkSubscribers(home string, wrong func(key, format string, args ...any)) {
+	seen := map[string]bool{}
+	for i, s := range c.Subscribers {
+		key := fmt.Sprintf("patients.identities.subscribers[%d]", i)
+		if s.Name == "" || seen[s.Name] {
+			wrong(key+".name", "%q is empty or there twice", s.Name)
+		}
+		seen[s.Name] = true
+		u, err := url.Parse(s.Address)
+		if err != nil || u.Host == "" || ways[u.Scheme].tell == nil {
+			wrong(key+".address", "%q is not an https or http address", s.Address)
+		} else if home == "" {
+			wrong(key, "node.home_community_id is due: notifications name their sender by it")
+		}
+		if s.OID != "" && !xds.ValidOID(s.OID) {
+			wrong(key+".oid", "%q is not an OID", s.OID)
+		}
+		if len(s.Domains) == 0 {
+			wrong(key+".domains", "a subscriber is told of the domains that it names, and it names none")
+		}
+		for k, d := range s.Domains {
+			if !xds.ValidOID(d) {
+				wrong(fmt.Sprintf("%s.domains[%d]", key, k), "%q is not an OID", d)
+			}
+		}
+	}
+}
+
 // domains are the domains in the order in which a feed's own identifier is chosen: those of sources, the national ones, those that are only named.
 func (c *PatientsConfig) domains() []pix.Domain {
 	var out []pix.Domain
@@ -94,6 +134,7 @@ func (c *PatientsConfig) domains() []pix.Domain {
 func (g *Gateway) newPatients() (*manager.Manager, error) {
 	c := &g.cfg.Patients
 	cfg := manager.Config{Store: g.db.Patients(), Recorder: g.db.Audit(), Reporter: g.events, Domains: c.domains(), Operators: c.Identities.Operators,
+		DeviceID: strings.TrimPrefix(g.cfg.Node.HomeCommunityID, "urn:oid:"), Announce: len(c.Identities.Subscribers) > 0,
 		FiledAs: nationalSystems[c.Identities.National].filedAs, Clock: time.Now, NewID: newMessageID, Log: g.log,
 		Lenient: &hl7v2.Lenient{LineEnds: c.tolerates(string(hl7v2.QuirkLineEnds)), Charset: c.tolerates(string(hl7v2.QuirkCharset))}}
 	return manager.New(cfg)

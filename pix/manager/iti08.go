@@ -13,23 +13,39 @@ import (
 
 var _ mllp.Handler = (*Manager)(nil)
 
-// ServeMLLP is the door of ITI-8: one ADT message in, its acknowledgement out. Nothing that comes in goes unanswered.
+// ServeMLLP is the door of HL7 v2: one feed or query in, its answer out. Nothing that comes in goes unanswered.
 func (m *Manager) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
-	return m.serveITI08(ctx, peer, msg).Append(nil)
+	return m.serve(ctx, peer, msg).Append(nil)
 }
 
-func (m *Manager) serveITI08(ctx context.Context, peer mllp.Peer, msg []byte) *hl7v2.Message {
-	head := hl7v2.Header(msg)
-	c := callerOf(peer, head.MSH())
-	id := head.MSH().Field(10).Value()
+func (m *Manager) serve(ctx context.Context, peer mllp.Peer, msg []byte) *hl7v2.Message {
 	req, err := hl7v2.Parse(msg, m.lenient)
 	if err != nil {
-		err = m.refused(ctx, c, undecoded("ITI-8", id), unreadable(err))
-		return pixv2.Answer(head, condition(err), m.cfg.Clock(), m.cfg.NewID())
+		return m.serveUnreadable(ctx, peer, hl7v2.Header(msg), unreadable(err))
 	}
 	for _, q := range req.Quirks {
 		m.cfg.Log.InfoContext(ctx, "hl7v2: quirk", "peer", peer.Address, "quirk", string(q))
 	}
+	c := callerOf(peer, req.MSH())
+	if pixv2.Queries(req) {
+		return m.serveQuery(ctx, c, req)
+	}
+	return m.serveITI08(ctx, c, req)
+}
+
+// serveUnreadable answers what only the header could be read of.
+func (m *Manager) serveUnreadable(ctx context.Context, peer mllp.Peer, head *hl7v2.Message, e *pix.Error) *hl7v2.Message {
+	c, id := callerOf(peer, head.MSH()), head.MSH().Field(10).Value()
+	if pixv2.Queries(head) {
+		q := pixv2.Query{Transaction: pixv2.Transaction(head), MessageID: id}
+		return m.replied(ctx, c, head, q, pixv2.Reply{}, m.asked(ctx, c, question(q), nil, e))
+	}
+	err := m.refused(ctx, c, undecoded("ITI-8", id), e)
+	return pixv2.Answer(head, condition(err), m.cfg.Clock(), m.cfg.NewID())
+}
+
+func (m *Manager) serveITI08(ctx context.Context, c auth.Caller, req *hl7v2.Message) *hl7v2.Message {
+	id := req.MSH().Field(10).Value()
 	feeds, err := pixv2.Decode(req, m.cfg.Domains)
 	if err != nil {
 		err = m.refused(ctx, c, undecoded("ITI-8", id), err)
