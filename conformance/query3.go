@@ -60,12 +60,7 @@ func (s *story) query3(ctx context.Context, st Step) error {
 	}
 	body := strings.NewReplacer("{root}", q.root, "{interaction}", q.interaction, "{id}", strings.TrimPrefix(m.id, "urn:uuid:"),
 		"{now}", time.Now().UTC().Format("20060102150405"), "{act}", s.act3(st.Args[0], said)).Replace(s.r.Suite.templates["query3"])
-	m.envelope = `<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="` + nsEnvelope + `" xmlns:wsa="` + nsWSA + `"><env:Header><wsa:Action>` + m.tx.action +
-		`</wsa:Action><wsa:MessageID>` + m.id + `</wsa:MessageID></env:Header><env:Body>` + body + `</env:Body></env:Envelope>`
-	s.sent = m
-	var err error
-	s.last, err = s.exchange(ctx, m)
-	return err
+	return s.send3(ctx, m, body)
 }
 
 // act3 writes what stands in the control act.

@@ -194,10 +194,14 @@ func (s *story) feed3(ctx context.Context, st Step) error {
 		pairs = append(pairs, "{"+k+"}", v)
 	}
 	body := strings.NewReplacer(pairs...).Replace(s.r.Suite.templates["feed3"])
+	return s.send3(ctx, m, body)
+}
+
+// send3 puts an HL7 v3 message into an envelope and sends it.
+func (s *story) send3(ctx context.Context, m *message, body string) (err error) {
 	m.envelope = `<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="` + nsEnvelope + `" xmlns:wsa="` + nsWSA + `"><env:Header><wsa:Action>` + m.tx.action +
 		`</wsa:Action><wsa:MessageID>` + m.id + `</wsa:MessageID></env:Header><env:Body>` + body + `</env:Body></env:Envelope>`
 	s.sent = m
-	var err error
 	s.last, err = s.exchange(ctx, m)
 	return err
 }

@@ -116,8 +116,5 @@ func TestMailRealReport(t *testing.T) {
 	if err != nil || len(rec.Objects.Entries) != 1 {
 		t.Fatalf("%v %v", rec, err)
 	}
-	var got bytes.Buffer
-	if err := c.Retrieve(t.Context(), xds.DocumentRequest{RepositoryUniqueID: "1.2.9", UniqueID: rec.Objects.Entries[0].UniqueID}, &got); err != nil || !bytes.Equal(got.Bytes(), doc) {
-		t.Errorf("%d bytes of %d, %v", got.Len(), len(doc), err)
-	}
+	g.holds(t, rec.Objects.Entries[0].UniqueID, doc)
 }

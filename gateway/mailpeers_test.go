@@ -11,11 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/passerelle-sante/passerelle/gateway"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
-	"github.com/passerelle-sante/passerelle/xds"
-	"github.com/passerelle-sante/passerelle/xds/xdsclient"
 )
 
 // TestPeerMail deposits with mail tools that nobody here wrote: s-nail signs, encrypts and sends over STARTTLS, swaks sends what is prepared and asks for a notification of delivery.
@@ -66,16 +63,12 @@ func TestPeerMail(t *testing.T) {
 	if len(found) != 2 {
 		t.Fatalf("%d entries; quarantine: %v", len(found), g.quarantine(t))
 	}
-	c := xdsclient.Consumer{Registry: g.client(gateway.RegistryPath), Repository: g.client(gateway.RepositoryPath)}
 	for _, e := range found {
-		var got bytes.Buffer
 		want := doc
 		if e.UniqueID == "1.2.250.1.999.1.1.14.1" {
 			want = second
 		}
-		if err := c.Retrieve(context.Background(), xds.DocumentRequest{RepositoryUniqueID: "1.2.9", UniqueID: e.UniqueID}, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("%s: %d bytes, %v", e.UniqueID, got.Len(), err)
-		}
+		g.holds(t, e.UniqueID, want)
 	}
 	g.settled(t)
 	for _, f := range g.mailFacts(t) {

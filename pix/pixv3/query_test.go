@@ -270,6 +270,18 @@ func TestQuerySamples(t *testing.T) {
 	}
 }
 
+func BenchmarkIdentifierQuery(b *testing.B) {
+	message := []byte(identifierQuery("1.2.3", "1.2.4"))
+	b.ReportAllocs()
+	for b.Loop() {
+		q, err := pixv3.DecodeIdentifierQuery(xmlpull.NewReader(message, xmlpull.Options{}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		pixv3.AnswerIdentifiers(q, []hl7.CX{q.Patient}, nil, pixv3.Origin{Device: "1.2.3.9", ID: "A1"})
+	}
+}
+
 func FuzzQuery(f *testing.F) {
 	f.Add([]byte(identifierQuery("1.2.3")))
 	f.Add([]byte(personQuery(everyParameter)))

@@ -25,7 +25,10 @@ func (m *Mailbox) answer(ctx context.Context, l *letter, end *ending) error {
 	out := receipt.Outcome{Processed: end.outcome == Deposited}
 	switch {
 	case out.Processed:
-		out.Text = []string{fmt.Sprintf("Le dépôt est enregistré dans le dossier du patient (%d lot(s)).", len(end.sets))}
+		out.Text = []string{"Le dépôt est enregistré dans le dossier du patient."}
+		if len(end.sets) > 1 {
+			out.Text[0] = fmt.Sprintf("Les %d lots du dépôt sont enregistrés dans le dossier du patient.", len(end.sets))
+		}
 	default:
 		k := end.refusal.Code.kind()
 		if k.mdn == "" {

@@ -50,10 +50,9 @@ func (m *Mailbox) open(ctx context.Context, l *letter) ([]smime.Part, error) {
 	if inner := address(msg.Protected.Get("From")); inner != "" && inner != l.from {
 		return nil, refuse(SignerDiffers, "the From inside is not the one outside")
 	}
-	for f := msg.Protected.Fields(); f.Next(); { // what was signed counts, not what any relay could write
-		if k := f.Key(); k == "Subject" || k == "Disposition-Notification-To" || strings.HasPrefix(k, "X-Mss-") || k == "X-Patient-Id" {
-			l.header.Set(k, f.Value())
-		}
+	l.said = msg.Protected.Header
+	if c.Mode == Transport && l.said.Len() == 0 { // with EndToEnd any relay could have written the outer header
+		l.said = l.header
 	}
 	if signed, digest := receipt.WantsSigned(message.Header{Header: l.header}); signed {
 		l.mic = receipt.MIC(msg.Entity, digest)

@@ -71,7 +71,7 @@ func (m *Mailbox) Run(ctx context.Context) error {
 func (m *Mailbox) take(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.taken[id] || m.cfg.Clock().Before(m.later[id]) {
+	if m.taken[id] || m.cfg.Clock().Before(m.later[id].at) {
 		return false
 	}
 	m.taken[id] = true
@@ -83,8 +83,10 @@ func (m *Mailbox) nextTry() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wait := time.Minute
-	for _, at := range m.later {
-		wait = min(wait, at.Sub(m.cfg.Clock()))
+	for id, r := range m.later {
+		if !m.taken[id] {
+			wait = min(wait, r.at.Sub(m.cfg.Clock()))
+		}
 	}
 	return max(wait, 10*time.Millisecond)
 }
@@ -101,9 +103,9 @@ func (m *Mailbox) work(ctx context.Context, id string) {
 	}
 	wait := retryFirst
 	if before, ok := m.later[id]; ok {
-		wait = min(retryLast, 2*max(retryFirst, m.cfg.Clock().Sub(before)))
+		wait = min(retryLast, 2*before.wait)
 	}
-	m.later[id] = m.cfg.Clock().Add(wait)
+	m.later[id] = retry{m.cfg.Clock().Add(wait), wait}
 	m.cfg.Log.Error("a message waits", "message", id, "again_in", wait, "error", err)
 }
 
@@ -116,6 +118,7 @@ type letter struct {
 	from   string           // address, lower case
 	digest [32]byte
 	trust  trust
+	said   textproto.Header // what the sender says of his documents, as far as whatever vouches for him vouches for that
 	size   int
 	mic    string // digest of what was signed, for a sender who asks for it
 }
