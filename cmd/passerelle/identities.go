@@ -131,7 +131,8 @@ func (i *identitiesOf) ordered(done string, order func(gateway.Identities) error
 
 type identitiesShowCmd struct {
 	identitiesOf
-	ID string `arg:"" help:"Identifier, id^^^&OID&ISO or id^^^NAMESPACE."`
+	ID   string `arg:"" help:"Identifier, id^^^&OID&ISO or id^^^NAMESPACE."`
+	JSON bool   `help:"One JSON document, for programs."`
 }
 
 func (c *identitiesShowCmd) Run(ctx context.Context) error {
@@ -143,9 +144,56 @@ func (c *identitiesShowCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(os.Stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(one)
+	if c.JSON {
+		return json.NewEncoder(os.Stdout).Encode(one)
+	}
+	showIdentity(one)
+	return nil
+}
+
+// showIdentity prints an identity for a person who has to decide about it.
+func showIdentity(one gateway.Identity) {
+	p, t := one.Patient, one.Patient.Demographics.Traits()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%s\t%s\n", name, value)
+		}
+	}
+	row("identifier", p.ID.String())
+	row("born", strings.TrimSpace(strings.Join([]string{t.BirthName, strings.Join(t.GivenNames, " "), t.BirthDate, t.Sex, t.BirthPlace}, " ")))
+	row("used name", strings.TrimSpace(t.UsualName+" "+t.UsualGiven))
+	row("trust", strings.TrimSpace(string(p.Status)+" "+p.Flags.String()))
+	for _, id := range p.OtherIDs {
+		row("claims", id.String())
+	}
+	if !p.MergedInto.IsZero() {
+		row("given up for", p.MergedInto.String())
+	}
+	row("told by", fmt.Sprintf("%s, %s, %d times", p.Source, p.Updated, p.Revision))
+	for _, id := range one.Person {
+		if !id.Same(p.ID) {
+			row("same person", id.String())
+		}
+	}
+	for _, l := range one.Links {
+		text := fmt.Sprintf("%s, %s, %s by %s", l.Other(p.ID), l.Reason, l.At, l.Source)
+		if l.Weight != 0 {
+			text += fmt.Sprintf(", weight %.1f", l.Weight)
+		}
+		row("link", text)
+	}
+	for _, r := range one.Reviews {
+		row("to decide", fmt.Sprintf("%d: %s and %s, %s %s", r.ID, r.A, r.B, r.Cause, r.Detail))
+	}
+	for _, h := range one.History {
+		var fields []string
+		for _, f := range h.Fields {
+			fields = append(fields, f.Field)
+		}
+		row("changed", fmt.Sprintf("%s, %s by %s: %s", h.At, h.Event, h.Source, strings.Join(fields, ", ")))
+	}
+	w.Flush()
 }
 
 type identitiesExplainCmd struct {
