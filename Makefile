@@ -8,7 +8,7 @@ CXF = $(PEERS)/cxf
 CXF_JAR = $(shell command -v mvn >/dev/null && command -v javac >/dev/null && echo $(CXF)/peer.jar)
 FUZZTIME ?= 30s
 
-.PHONY: all build check test run bench conformance fuzz peers deps-system
+.PHONY: all build check test run bench conformance specs fuzz peers deps-system
 all: build
 
 deps-system:
@@ -58,3 +58,7 @@ $(CXF)/peer.jar: conformance/peers/cxf/pom.xml conformance/peers/cxf/Peer.java $
 conformance: deps-system
 	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance
 	./conformance/sut/run.sh
+
+# docs/conformance.md from the requirements, the suite and the clauses that the code names.
+specs:
+	$(GO) run ./cmd/specs

@@ -262,8 +262,12 @@ func (n *node) attrOf(local, inner string) string {
 
 // field is a field of the first segment of that name in an acknowledgement.
 func (a *answer) field(segment string, n int) string {
+	separator := "|"
+	if len(a.er7) > 3 {
+		separator = a.er7[3:4]
+	}
 	for _, line := range strings.Split(a.er7, "\r") {
-		fields := strings.Split(line, "|")
+		fields := strings.Split(line, separator)
 		if fields[0] != segment {
 			continue
 		}

@@ -58,6 +58,7 @@ type SystemInfo struct {
 	Places             bool              `json:"places"`
 	Profile            map[string]string `json:"profile,omitempty"`
 	Known              map[string]string `json:"known,omitempty"`
+	Hospitals          map[string]string `json:"hospitals,omitempty"`
 }
 
 // caseRecord is verdict.json.
@@ -176,7 +177,7 @@ func (p *Pack) Close(r *Runner, began time.Time, key *SigningKey) error {
 	}
 	s := r.SUT
 	info := RunInfo{Tool: Version(), Edition: Edition(), Suite: r.Suite.Digest(), Began: began.UTC(), Ended: time.Now().UTC(), System: SystemInfo{s.Name, s.Registry, s.Repository, s.Patients, s.MLLP,
-		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known}}
+		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals}}
 	if err := p.json("run.json", info); err != nil {
 		return err
 	}

@@ -26,8 +26,9 @@ func (k *check) wrong(l Line, format string, args ...any) {
 var expectations = map[string]func(context.Context, *check, Line){
 	"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
 	"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
-	"audit": expectAudit, "ack": expectAck, "field": expectField, "says": expectSays, "hides": expectHides, "header": expectHeader,
-	"packaging": expectPackaging, "context": expectContext, "refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
+	"audit": expectAudit, "ack": expectAck, "field": expectField, "segments": expectSegments, "says": expectSays, "hides": expectHides, "header": expectHeader,
+	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
+	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
 }
 
 // judge holds the last answer against the expectations of its step.
@@ -75,6 +76,12 @@ func (k *check) problems(ctx context.Context) {
 	if k.a.er7 != "" || k.st.Verb == "feed3" {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" && code != "AE" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the feed was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
+		}
+		return
+	}
+	if k.st.Verb == "query3" {
+		if code := k.a.ack(); !end && code != "AA" && code != "CA" {
+			k.faults = append(k.faults, fmt.Sprintf("line %d: the query was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
 		}
 		return
 	}
@@ -253,9 +260,18 @@ func expectAttribute(_ context.Context, k *check, l Line) {
 	k.wrong(l, "it is %q", got)
 }
 
-// expectCapture: capture NAME = OBJECT.ATTRIBUTE, for ${NAME} in later steps.
+// expectCapture: capture NAME = OBJECT.ATTRIBUTE, or SEG-N of an HL7 v2 answer, for ${NAME} in later steps.
 func expectCapture(_ context.Context, k *check, l Line) {
 	name, path, _ := strings.Cut(l.Rest, "=")
+	if segment, number, ok := strings.Cut(strings.TrimSpace(path), "-"); ok && k.a.er7 != "" {
+		n, err := strconv.Atoi(number)
+		v := k.a.field(segment, n)
+		if err != nil || v == "" {
+			k.wrong(l, "it is absent")
+		}
+		k.s.captured[strings.TrimSpace(name)] = v
+		return
+	}
 	object, attribute, _ := strings.Cut(strings.TrimSpace(path), ".")
 	o := k.object(object)
 	if o == nil {
@@ -339,6 +355,15 @@ func expectField(_ context.Context, k *check, l Line) {
 	n, err := strconv.Atoi(number)
 	if got := k.a.field(segment, n); err != nil || !strings.HasPrefix(got, want) {
 		k.wrong(l, "it is %q", got)
+	}
+}
+
+// expectSegments: segments NAME N of an HL7 v2 answer.
+func expectSegments(_ context.Context, k *check, l Line) {
+	name, number, _ := strings.Cut(l.Rest, " ")
+	n := strings.Count("\r"+k.a.er7, "\r"+name+"|")
+	if strconv.Itoa(n) != strings.TrimSpace(number) {
+		k.wrong(l, "the answer has %d: %s", n, clip(k.a))
 	}
 }
 

@@ -15,7 +15,8 @@ var inWords = map[string]string{
 	"count": "the answer holds so many objects: {}", "association": "the answer holds the association {}", "attribute": "{}", "capture": "the value is kept: {}", "document": "the bytes of the document: {}",
 	"stored": "the registry holds {} of it, as before", "kept": "the registry keeps {} of it", "audit": "an audit record comes: transaction, outcome, text: {}", "says": "the answer holds the text {}",
 	"hides": "the answer does not hold the text {}", "header": "the HTTP header says {}", "packaging": "the answer is framed as {}", "context": "some codeContext holds {}",
-	"refused": "the submission fails; every error is one of the first list, one of them at a place of the second: {}", "accepted": "the submission is accepted without an error",
+	"segments": "the answer has so many segments: {}", "response": "the queryResponseCode, and the persons in all, told and left: {}", "detail": "the acknowledgement has the detail {}",
+	"identifiers": "the patients of the answer have these identifiers and no others: {}", "refused": "the submission fails; every error is one of the first list, one of them at a place of the second: {}", "accepted": "the submission is accepted without an error",
 }
 
 // lookAt says what to look at when a line did not hold.

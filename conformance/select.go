@@ -9,6 +9,7 @@ import (
 
 // Requirement is a stanza of conformance/requirements: an obligation of the standard in our words, and the cases about it.
 type Requirement struct {
+	File                     string // in conformance/requirements
 	ID, Level, Means, Status string
 	Cases                    []string
 }
@@ -37,7 +38,7 @@ func Requirements() ([]Requirement, error) {
 			if r["id"] == "" {
 				return nil, fmt.Errorf("%s: a stanza has no id: %.40q", name.Name(), stanza)
 			}
-			out = append(out, Requirement{r["id"], r["level"], r["means"], r["status"], strings.Fields(r["cases"])})
+			out = append(out, Requirement{name.Name(), r["id"], r["level"], r["means"], r["status"], strings.Fields(r["cases"])})
 		}
 	}
 	return out, nil

@@ -27,10 +27,12 @@ func (s *story) play(ctx context.Context, st Step) error {
 		s.seen = s.r.audit.count()
 		s.last, err = s.exchange(ctx, m)
 		return err
-	case "feed":
+	case "feed", "ask":
 		return s.feed(ctx, st)
 	case "feed3":
 		return s.feed3(ctx, st)
+	case "query3":
+		return s.query3(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
 	case "next-second":
@@ -115,7 +117,7 @@ func (s *story) holdings(ctx context.Context, sub *submission) (string, error) {
 }
 
 // feed sends an HL7 v2 message: lines become segments. First lines may say latin1 (the encoding), lf (segments end in line feeds) and no-cr (the block
-// lacks its last carriage return).
+// lacks its last carriage return). A query is asked in the same way.
 func (s *story) feed(ctx context.Context, st Step) error {
 	s.seen = s.r.audit.count()
 	text, err := s.expand(ctx, strings.TrimSpace(st.Body))
@@ -136,7 +138,11 @@ func (s *story) feed(ctx context.Context, st Step) error {
 	}
 	if !strings.HasPrefix(text, "MSH") && !strings.HasPrefix(text, "=") {
 		now := s.now().Format("20060102150405")
-		text = "MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^" + event + "|" + strings.TrimPrefix(s.fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8\nEVN||" + now + "\n" + text
+		kind, second := "ADT^"+event, "EVN||"+now+"\n"
+		if st.Verb == "ask" {
+			kind, second = "QBP^"+event+"^QBP_Q21", ""
+		}
+		text = "MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||" + kind + "|" + strings.TrimPrefix(s.fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8\n" + second + text
 	}
 	text = strings.TrimPrefix(text, "=") + "\n"
 	if !odd["lf"] {
@@ -191,10 +197,14 @@ func (s *story) feed3(ctx context.Context, st Step) error {
 		pairs = append(pairs, "{"+k+"}", v)
 	}
 	body := strings.NewReplacer(pairs...).Replace(s.r.Suite.templates["feed3"])
+	return s.send3(ctx, m, body)
+}
+
+// send3 puts an HL7 v3 message into an envelope and sends it.
+func (s *story) send3(ctx context.Context, m *message, body string) (err error) {
 	m.envelope = `<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="` + nsEnvelope + `" xmlns:wsa="` + nsWSA + `"><env:Header><wsa:Action>` + m.tx.action +
 		`</wsa:Action><wsa:MessageID>` + m.id + `</wsa:MessageID></env:Header><env:Body>` + body + `</env:Body></env:Envelope>`
 	s.sent = m
-	var err error
 	s.last, err = s.exchange(ctx, m)
 	return err
 }

@@ -30,6 +30,7 @@ type SUT struct {
 	RepositoryUniqueID string            `yaml:"repository_unique_id"`
 	HomeCommunityID    string            `yaml:"home_community_id"`
 	PatientDomain      string            `yaml:"patient_domain"` // OID of the assigning authority that test patients get
+	Hospitals          map[string]string `yaml:"hospitals"`      // OIDs of domains: north and south, whose patients the national one links, and closed, to which this node has no right
 	Places             bool              `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
 	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
 	Profile            map[string]string `yaml:"profile"`        // settings that cases may require

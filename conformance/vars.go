@@ -152,6 +152,13 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 		return s.cx(s.pid(name)), nil
 	case "strangerid":
 		return s.pid(name), nil
+	case "authority", "oid-of":
+		oid, ok := s.r.SUT.Hospitals[name]
+		if ok && kind == "authority" {
+			return "^^^&" + oid + "&ISO", nil
+		} else if ok {
+			return oid, nil
+		}
 	case "long":
 		var n int
 		if _, err := fmt.Sscan(name, &n); err != nil {
@@ -162,6 +169,9 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 		return storedQueries[name], nil
 	case "association":
 		return associationTypes[name], nil
+	}
+	if oid, ok := s.r.SUT.Hospitals[kind]; ok {
+		return s.pid(name) + "^^^&" + oid + "&ISO", nil
 	}
 	return "", fmt.Errorf("${%s} is nothing", word)
 }

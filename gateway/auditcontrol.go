@@ -258,7 +258,7 @@ func AuditSenders(ctx context.Context, data string) ([]arr.Sender, error) {
 
 // askControl asks the gateway that runs on data over its control socket.
 func askControl(ctx context.Context, data, method, path string, body io.Reader) (*http.Response, error) {
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", controlSocket(data))
 	}}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, body)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
+	"github.com/passerelle-sante/passerelle/store/spool"
 )
 
 // BackupResult says what a backup holds.
@@ -30,7 +31,11 @@ func (g *Gateway) backup(ctx context.Context, dir string) (BackupResult, error) 
 		return BackupResult{}, err
 	}
 	var done BackupResult
-	err := g.db.BackupTo(ctx, filepath.Join(partial, "metadata"))
+	// Mail goes first: what is deposited while we copy is then in the copy twice, and known again; the other way round it could be in neither place.
+	err := g.backupMailbox(ctx, partial, &done)
+	if err == nil {
+		err = g.db.BackupTo(ctx, filepath.Join(partial, "metadata"))
+	}
 	if err == nil {
 		err = copyTree(ctx, filepath.Join(g.cfg.Data, "documents"), filepath.Join(partial, "documents"), &done, func(int64) {})
 	}
@@ -47,6 +52,25 @@ func (g *Gateway) backup(ctx context.Context, dir string) (BackupResult, error) 
 		done.Files, done.Bytes = done.Files+1, done.Bytes+info.Size()
 	}
 	return done, syncDir(filepath.Dir(dir))
+}
+
+// backupMailbox copies what waits: mail that was accepted, that is set aside, that is to go out, and what is remembered of the rest.
+func (g *Gateway) backupMailbox(ctx context.Context, partial string, done *BackupResult) error {
+	if g.mailbox == nil {
+		return nil
+	}
+	to := filepath.Join(partial, "mailbox")
+	for sub, s := range map[string]*spool.Spool{"": g.mailbox.spool, "out": g.mailbox.out, "sent": g.mailbox.sent} {
+		n, size, err := s.CopyTo(filepath.Join(to, sub))
+		if err != nil {
+			return fmt.Errorf("mailbox: %w", err)
+		}
+		done.Files, done.Bytes = done.Files+n, done.Bytes+size
+	}
+	if err := g.mailbox.ledger.CopyTo(filepath.Join(to, "ledger.bolt")); err != nil {
+		return fmt.Errorf("mailbox: %w", err)
+	}
+	return copyTree(ctx, filepath.Join(g.cfg.Data, "mailbox", "fetched"), filepath.Join(to, "fetched"), done, func(int64) {})
 }
 
 // backupAudit copies the audit log as of a checkpoint made now, with the key that signs it. The index is built anew from it.

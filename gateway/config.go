@@ -210,6 +210,7 @@ func (c *Config) check(wrong func(key, format string, args ...any)) {
 		}
 	}
 	c.Patients.Identities.check(wrong)
+	c.Patients.Identities.checkSubscribers(c.Node.HomeCommunityID, wrong)
 	for name := range c.Patients.Quirks {
 		if !slices.Contains(patientQuirks, name) {
 			wrong("patients.quirks."+name, "unknown quirk; known here: %s", strings.Join(patientQuirks, ", "))
@@ -332,7 +333,8 @@ func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
 
 // resolve makes the paths of the file relative to its folder.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA} {
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA,
+		&c.Patients.Identities.Matching.Parameters, &c.Patients.Identities.Matching.Frequencies} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

@@ -39,6 +39,7 @@ func (g *Gateway) control() (stop func(), err error) {
 	g.serveProofs(mux)
 	g.serveMailbox(mux)
 	g.servePost(mux)
+	g.serveIdentities(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

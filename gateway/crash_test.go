@@ -156,9 +156,10 @@ func (p *process) verifyOne(c xdsclient.Consumer, rec *xdsclient.Record, s *subm
 	return entries == 1
 }
 
-// TestCrash kills a gateway under load at random instants; PASSERELLE_CRASH_RUNS says how often, 100 unless -short.
-func TestCrash(t *testing.T) {
-	runs := 100
+// crashes says how often to kill, and at which instants.
+func crashes(t *testing.T) (runs int, rng *rand.Rand) {
+	t.Helper()
+	runs = 100
 	if testing.Short() {
 		runs = 3
 	}
@@ -167,7 +168,12 @@ func TestCrash(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	return runs, rand.New(rand.NewPCG(seed, 0))
+}
+
+// TestCrash kills a gateway under load at random instants; PASSERELLE_CRASH_RUNS says how often, 100 unless -short.
+func TestCrash(t *testing.T) {
+	runs, rng := crashes(t)
 	p := newProcess(t, buildGateway(t))
 	p.start()
 	var sent, acked, survived int

@@ -63,8 +63,10 @@ func DemoFiles(dir string) (config string, err error) {
 func (g *Gateway) Demo(ctx context.Context, dir string, out io.Writer) error {
 	run := time.Now().Unix()
 	for n := range 3 {
-		if err := g.announce(ctx, n); err != nil {
-			return fmt.Errorf("announce patient %d: %w", n, err)
+		for _, message := range [][]byte{sample.ADT(n, time.Now()), sample.HospitalADT(n, time.Now())} {
+			if err := g.announce(ctx, message); err != nil {
+				return fmt.Errorf("announce patient %d: %w", n, err)
+			}
 		}
 		if err := g.provide(ctx, run, n); err != nil {
 			return fmt.Errorf("provide document %d: %w", n, err)
@@ -88,7 +90,7 @@ Passerelle is ready, with three patients and a document for each.
 
   registry     %[1]s%[2]s    (ITI-18, ITI-42, ITI-51; ?wsdl)
   repository   %[1]s%[3]s  (ITI-41, ITI-43; ?wsdl)
-  patients     %[1]s%[4]s      (ITI-44), and %[5]s for ITI-8 over MLLP with TLS
+  patients     %[1]s%[4]s      (ITI-44, 45, 47), and %[5]s for ITI-8, 9, 21, 30 over MLLP with TLS
   audit        %[9]s over TLS (ITI-20), %[1]s%[10]s/AuditEvent?date=ge2026-01-01 (ITI-81), and: passerelle audit search
   mailbox      %[11]s for SMTP with STARTTLS, and: passerelle mailbox list
   operations   http://%[6]s/healthz  /readyz  /metrics
@@ -103,10 +105,12 @@ Deposit a laboratory's result by mail, signed and encrypted; the answer comes to
 
   curl -s --ssl-reqd --cacert %[8]s/pki/ca.pem --mail-from %[12]s --mail-rcpt %[13]s --upload-file %[8]s/deposit.eml smtp://localhost:%[14]s
 
+Who the hospital's patient is, and why: passerelle identities show '%[15]s'
+
 Stop with Ctrl-C. The data stays in %[8]s.
 
 `, base, RegistryPath, RepositoryPath, PatientsPath, g.Address("mllp"), g.Address("operations"), curl, dir, g.Address("audit_tls"), FHIRPath,
-		g.Address("smtp"), demoLaboratory, demoMailbox, portOf(g.Address("smtp")))
+		g.Address("smtp"), demoLaboratory, demoMailbox, portOf(g.Address("smtp")), sample.HospitalID(0))
 	return err
 }
 
@@ -115,14 +119,14 @@ func portOf(addr string) string {
 	return port
 }
 
-func (g *Gateway) announce(ctx context.Context, n int) error {
+func (g *Gateway) announce(ctx context.Context, message []byte) error {
 	conn, err := net.DialTimeout("tcp", g.Address("plain_mllp"), 5*time.Second)
 	if err != nil {
 		return err
 	}
 	client := mllp.NewClient(conn)
 	defer client.Close()
-	reply, err := client.Send(ctx, sample.ADT(n, time.Now()))
+	reply, err := client.Send(ctx, message)
 	if err != nil {
 		return err
 	}

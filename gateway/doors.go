@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/wire/mllp"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
@@ -142,14 +143,26 @@ func (g *Gateway) services() ([]service, error) {
 	return append(list, g.patientService()), nil
 }
 
-// patientService is ITI-44, the patient identity feed of HL7 v3.
+// patientService is what HL7 v3 has of patients: the identity feed (ITI-44), the identifier query (ITI-45) and the demographics query (ITI-47). The actions
+// are those of ITI TF-2, 3.x.5.
 func (g *Gateway) patientService() service {
+	const hl7v3 = "urn:hl7-org:v3"
 	ops := map[string]soap.Op{}
-	for _, name := range []string{"PRPA_IN201301UV02", "PRPA_IN201302UV02", "PRPA_IN201304UV02"} {
-		action := "urn:hl7-org:v3:" + name
-		ops[action] = soap.Op{Action: action, ResponseAction: "urn:hl7-org:v3:MCCI_IN000002UV01", Body: xmlpull.Name{Space: "urn:hl7-org:v3", Local: name},
+	for _, o := range []struct {
+		action, body, answer string
+		do                   func(context.Context, auth.Caller, func(func(*xmlpull.Reader) error) error) ([]byte, error)
+	}{
+		{"PRPA_IN201301UV02", "PRPA_IN201301UV02", "MCCI_IN000002UV01", g.patients.AnswerITI44},
+		{"PRPA_IN201302UV02", "PRPA_IN201302UV02", "MCCI_IN000002UV01", g.patients.AnswerITI44},
+		{"PRPA_IN201304UV02", "PRPA_IN201304UV02", "MCCI_IN000002UV01", g.patients.AnswerITI44},
+		{"PRPA_IN201309UV02", "PRPA_IN201309UV02", "PRPA_IN201310UV02", g.patients.AnswerITI45},
+		{"PRPA_IN201305UV02", "PRPA_IN201305UV02", "PRPA_IN201306UV02", g.patients.AnswerITI47},
+		{"QUQI_IN000003UV01_Continue", "QUQI_IN000003UV01", "PRPA_IN201306UV02", g.patients.AnswerITI47More},
+		{"QUQI_IN000003UV01_Cancel", "QUQI_IN000003UV01_Cancel", "MCCI_IN000002UV01", g.patients.AnswerITI47More},
+	} {
+		ops[hl7v3+":"+o.action] = soap.Op{Action: hl7v3 + ":" + o.action, ResponseAction: hl7v3 + ":" + o.answer, Body: xmlpull.Name{Space: hl7v3, Local: o.body},
 			Do: func(ctx context.Context, req *soap.Request) (*soap.Response, error) {
-				body, err := g.patients.AnswerITI44(ctx, req.Caller, req.Decode)
+				body, err := o.do(ctx, req.Caller, req.Decode)
 				req.Note("audited", "true")
 				return &soap.Response{Body: body}, err
 			}}
@@ -167,6 +180,10 @@ var transactions = map[string]atna.Transaction{
 	"urn:hl7-org:v3:PRPA_IN201301UV02":                 atna.ITI44,
 	"urn:hl7-org:v3:PRPA_IN201302UV02":                 atna.ITI44,
 	"urn:hl7-org:v3:PRPA_IN201304UV02":                 atna.ITI44,
+	"urn:hl7-org:v3:PRPA_IN201309UV02":                 atna.ITI45,
+	"urn:hl7-org:v3:PRPA_IN201305UV02":                 atna.ITI47,
+	"urn:hl7-org:v3:QUQI_IN000003UV01_Continue":        atna.ITI47,
+	"urn:hl7-org:v3:QUQI_IN000003UV01_Cancel":          atna.ITI47,
 }
 
 // done ends a SOAP exchange: one line in the log, the metrics, and the audit record of what never reached an actor.
@@ -295,8 +312,14 @@ func (d *doors) mllp(ctx context.Context, name, addr string, secure bool) error 
 	return nil
 }
 
-// feeds is the door of ITI-8 with a clock beside it.
+// feeds is the door of HL7 v2 with a clock beside it.
 type feeds struct{ g *Gateway }
+
+// queryAnswers tells queries apart from feeds by the header of their answers.
+var queryAnswers = []struct {
+	kind string
+	tx   atna.Transaction
+}{{"|RSP^K23^", atna.ITI9}, {"|RSP^K22^", atna.ITI21}, {"|RSP^ZV2^", atna.ITI22}, {"|ACK^J01^", atna.ITI21}}
 
 // ServeMLLP hands a message to the manager and counts how it went.
 func (f feeds) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
@@ -306,7 +329,13 @@ func (f feeds) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte
 	if bytes.Contains(ack, []byte("\rMSA|AA|")) {
 		outcome = "Success"
 	}
-	f.g.metrics.transaction(string(atna.ITI8), outcome, soap.Record{Duration: time.Since(began), BytesIn: int64(len(msg)), BytesOut: int64(len(ack))})
+	tx, head := atna.ITI8, ack[:min(len(ack), 256)]
+	for _, q := range queryAnswers {
+		if bytes.Contains(head, []byte(q.kind)) {
+			tx = q.tx
+		}
+	}
+	f.g.metrics.transaction(string(tx), outcome, soap.Record{Duration: time.Since(began), BytesIn: int64(len(msg)), BytesOut: int64(len(ack))})
 	return ack
 }
 

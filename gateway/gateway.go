@@ -254,6 +254,13 @@ func (g *Gateway) startQueues(ctx context.Context, wg *sync.WaitGroup) {
 	if g.remote != nil {
 		wg.Go(func() { g.keepSettling(ctx) })
 	}
+	if n := g.newNotifier(); n != nil {
+		if err := n.Begin(ctx); err != nil {
+			g.log.Error("subscribers are not told", "error", err)
+		} else {
+			wg.Go(func() { n.Run(ctx) })
+		}
+	}
 	if g.forwarder = g.newForwarder(); g.forwarder != nil {
 		wg.Go(func() {
 			if err := g.forwarder.Run(ctx); err != nil {

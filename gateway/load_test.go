@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,6 +107,30 @@ func TestAffinityDomainMistakes(t *testing.T) {
 	} {
 		if _, err := gateway.ReadDomain(write(t, "d.yaml", text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// What no mailbox can run with is named too, and a door without a mailbox behind it.
+func TestMailboxMistakes(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"listen: {plain_soap: \"127.0.0.1:1\", plain_smtp: \"127.0.0.1:2\"}\n", "1 listen.plain_smtp"},
+		{"listen: {plain_soap: \"127.0.0.1:1\", plain_smtp: \"0.0.0.0:2\"}\nmailbox:\n  addresses: [not an address]\n  workers: -1\n  trust: {usage: none, revocation_unknown: hope, anchors: missing.pem}\n" +
+			"  correspondents: [{domain: \"a@b\", mode: trust}]\n  relay: {security: some}\n  post: {recipients: [{domain: x, mode: y}]}\n  pdf: {facility: SA25}\n  fetch: [{name: a, address: \"b:993\", security: tls, user: u, password: p, token: t}]\n",
+			"1 listen.plain_smtp, 2 mailbox, 2 mailbox.source_id, 3 mailbox.addresses, 3 mailbox.addresses[0], 4 mailbox.workers, 5 mailbox.trust.revocation_unknown, 5 mailbox.trust.usage, " +
+				"6 mailbox.correspondents, 7 mailbox.relay.security, 8 mailbox.post.recipients, 8 mailbox.post.recipients[0], 9 mailbox.pdf, 10 mailbox.fetch[0]"},
+	} {
+		_, err := gateway.Load(write(t, "c.yaml", c.text), nil)
+		ms, _ := errors.AsType[gateway.Mistakes](err)
+		var got []string
+		for _, m := range ms {
+			got = append(got, fmt.Sprintf("%d %s", m.Line, m.Key))
+		}
+		slices.Sort(got)
+		want := strings.Split(c.want, ", ")
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("named %q\nwant %q\n%v", got, want, err)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type MailboxConfig struct {
 	SourceID       string                `yaml:"source_id"`     // sourceId of the submissions made of bare documents
 	MaxMessage     int64                 `yaml:"max_message"`   // bytes
 	Workers        int                   `yaml:"workers"`       // messages dealt with at once
+	MaxHeld        int                   `yaml:"max_held"`      // messages in quarantine beyond which no more are accepted
 	RememberDays   int                   `yaml:"remember_days"` // how long the same message is known again
 	PDF            PDFConfig             `yaml:"pdf"`
 	Relay          RelayConfig           `yaml:"relay"`
@@ -88,7 +89,7 @@ type PDFConfig struct {
 }
 
 func defaultMailbox() MailboxConfig {
-	return MailboxConfig{MaxMessage: 40 << 20, Workers: 8, RememberDays: 60, Relay: RelayConfig{GiveUp: 120, FirstWait: 60}, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
+	return MailboxConfig{MaxMessage: 40 << 20, Workers: 8, MaxHeld: 10_000, RememberDays: 60, Relay: RelayConfig{GiveUp: 120, FirstWait: 60}, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
 		PDF: PDFConfig{Format: "urn:ihe:iti:xds:2017:mimeTypeSufficient^Format donné par le type de média^1.3.6.1.4.1.19376.1.2.3", Confidentiality: "N^Normal^2.16.840.1.113883.5.25", Language: "fr-FR"}}
 }
 
@@ -135,7 +136,7 @@ func (c *Config) checkMailbox(wrong func(key, format string, args ...any)) {
 	if !xds.ValidOID(m.SourceID) {
 		wrong("mailbox.source_id", "an OID is due: the source of submissions made of bare documents")
 	}
-	for key, n := range map[string]int64{"mailbox.max_message": m.MaxMessage, "mailbox.workers": int64(m.Workers), "mailbox.remember_days": int64(m.RememberDays)} {
+	for key, n := range map[string]int64{"mailbox.max_message": m.MaxMessage, "mailbox.workers": int64(m.Workers), "mailbox.max_held": int64(m.MaxHeld), "mailbox.remember_days": int64(m.RememberDays)} {
 		if n <= 0 {
 			wrong(key, "a number above zero is due")
 		}
@@ -332,7 +333,10 @@ func (g *Gateway) buildMailbox(schema ebxml.Schema) error {
 	}
 	cfg := intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
 		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
-		MaxMessage: c.MaxMessage, Workers: c.Workers, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, CheckINS: g.checkNational, Clock: time.Now, Log: g.log}
+		MaxMessage: c.MaxMessage, Workers: c.Workers, MaxHeld: c.MaxHeld, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, CheckINS: g.checkNational, Clock: time.Now, Log: g.log,
+		Ended: func(o intake.Outcome, reason intake.Code, took time.Duration) {
+			g.metrics.mail.WithLabelValues(string(o), string(reason)).Observe(took.Seconds())
+		}}
 	if g.mailbox.queue != nil {
 		cfg.Outbox = g.mailbox.queue
 	}

@@ -283,6 +283,16 @@ func (r *running) entries(t *testing.T, patient int) []xds.DocumentEntry {
 	return rec.Objects.Entries
 }
 
+// holds retrieves a document (ITI-43), which must be these very bytes.
+func (r *running) holds(t *testing.T, id xds.UniqueID, doc []byte) {
+	t.Helper()
+	var got bytes.Buffer
+	c := xdsclient.Consumer{Registry: r.client(gateway.RegistryPath), Repository: r.client(gateway.RepositoryPath)}
+	if err := c.Retrieve(t.Context(), xds.DocumentRequest{RepositoryUniqueID: "1.2.9", UniqueID: id}, &got); err != nil || !bytes.Equal(got.Bytes(), doc) {
+		t.Errorf("%s: retrieved %d bytes of %d, %v", id, got.Len(), len(doc), err)
+	}
+}
+
 // TestMailDeposit is the way of a laboratory: signed and encrypted mail with an archive that holds a report goes in by SMTP; the report is found, read byte for
 // byte, and audited.
 func TestMailDeposit(t *testing.T) {
@@ -300,11 +310,7 @@ func TestMailDeposit(t *testing.T) {
 	if len(found) != 1 {
 		t.Fatalf("%d entries; quarantine: %v", len(found), g.quarantine(t))
 	}
-	var got bytes.Buffer
-	c := xdsclient.Consumer{Registry: g.client(gateway.RegistryPath), Repository: g.client(gateway.RepositoryPath)}
-	if err := c.Retrieve(context.Background(), xds.DocumentRequest{RepositoryUniqueID: "1.2.9", UniqueID: found[0].UniqueID}, &got); err != nil || !bytes.Equal(got.Bytes(), doc) {
-		t.Errorf("retrieved %d bytes of %d, %v", got.Len(), len(doc), err)
-	}
+	g.holds(t, found[0].UniqueID, doc)
 	// The same message again, and the same archive in another message: deposited once.
 	g.mail(t, "resultats@labo.example", p.write(t, asked))
 	g.settled(t)

@@ -8,7 +8,6 @@ import (
 	"net/smtp"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -61,16 +60,7 @@ func (p *process) mailLoad(post *post, addr string, run int, rng *rand.Rand) []*
 
 // TestMailCrash kills a gateway at random instants while mail comes in: every accepted message ends deposited once or in quarantine once, every other at most once.
 func TestMailCrash(t *testing.T) {
-	runs := 100
-	if testing.Short() {
-		runs = 3
-	}
-	if n, err := strconv.Atoi(os.Getenv("PASSERELLE_CRASH_RUNS")); err == nil {
-		runs = n
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	runs, rng := crashes(t)
 	post := newPost(t)
 	post.id(t, "labo", nil)
 	post.id(t, "stranger", nil)

@@ -24,9 +24,7 @@ import (
 	"github.com/passerelle-sante/passerelle/internal/testpki"
 	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/wire/cms"
-	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/xdm"
-	"github.com/passerelle-sante/passerelle/xds/xdsclient"
 )
 
 // serveIMAP is an operator's server with one mailbox, over TLS.
@@ -93,11 +91,7 @@ func TestMailFetch(t *testing.T) {
 	if len(found) != 1 {
 		t.Fatalf("%d entries; quarantine: %v", len(found), g.quarantine(t))
 	}
-	var got bytes.Buffer
-	c := xdsclient.Consumer{Registry: g.client(gateway.RegistryPath), Repository: g.client(gateway.RepositoryPath)}
-	if err := c.Retrieve(context.Background(), xds.DocumentRequest{RepositoryUniqueID: "1.2.9", UniqueID: found[0].UniqueID}, &got); err != nil || !bytes.Equal(got.Bytes(), doc) {
-		t.Errorf("retrieved %d bytes of %d, %v", got.Len(), len(doc), err)
-	}
+	g.holds(t, found[0].UniqueID, doc)
 	waitFor(t, func() bool {
 		st, err := user.Status("Faits", &imap.StatusOptions{NumMessages: true})
 		return err == nil && *st.NumMessages == 1

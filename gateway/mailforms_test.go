@@ -15,6 +15,7 @@ import (
 	"github.com/passerelle-sante/passerelle/gateway"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
+	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/xdm"
 )
@@ -67,11 +68,17 @@ func TestMailForms(t *testing.T) {
 	if e := g.entries(t, 1); len(e) != 2 {
 		t.Errorf("two submissions: %d entries", len(e))
 	}
-	// A PDF that only headers describe.
+	// A PDF that only headers describe. They count where they are signed: on the part, or in a protected header; what any relay could write does not.
 	id := sample.PatientID(2)
 	pdf := sample.PDF("Compte rendu")
-	send(letter{set: 6, subject: "XDM/1.0/DDM+CR d'imagerie ESSAI-DELORME Clemence 02/03/1980", entity: attach("application/pdf", "cr.pdf", pdf),
-		header: []string{"X-Patient-Id: " + id.ID + "^^^&" + id.AssigningAuthority.UniversalID + "&ISO^NH", "X-MSS-CODECDA: 18748-4"}})
+	said := []string{"X-Patient-Id: " + id.ID + "^^^&" + id.AssigningAuthority.UniversalID + "&ISO^NH", "X-MSS-CODECDA: 18748-4"}
+	g.mail(t, "resultats@labo.example", p.write(t, letter{set: 6, entity: attach("application/pdf", "cr.pdf", pdf), header: said}))
+	g.settled(t)
+	if held, err := gateway.Quarantine(t.Context(), g.data); err != nil || len(held) != 1 || held[0].Reasons() != "no-document" || gateway.DecideMail(t.Context(), g.data, held[0].ID, "discard", nil) != nil {
+		t.Fatalf("described by a header that nobody signed: %v %v", held, err)
+	}
+	whole := "From: resultats@labo.example\r\nSubject: XDM/1.0/DDM+CR d'imagerie ESSAI-DELORME Clemence 02/03/1980\r\n" + strings.Join(said, "\r\n") + "\r\nMIME-Version: 1.0\r\n"
+	send(letter{set: 7, entity: smime.Protect(append([]byte(whole), attach("application/pdf", "cr.pdf", pdf)...))})
 	e := g.entries(t, 2)
 	if len(e) != 1 || e[0].MIMEType != "application/pdf" || e[0].TypeCode.Code != "18748-4" || e[0].ClassCode.Code != "31" || e[0].Title[0].Value != "CR d'imagerie" ||
 		!slices.Equal(e[0].SourcePatientInfo, []string{"PID-5|ESSAI-DELORME^Clemence^^^^^L", "PID-7|19800302"}) || e[0].Size != int64(len(pdf)) {
@@ -254,5 +261,51 @@ func TestQuarantine(t *testing.T) {
 				t.Errorf("audit record %d: %q, want %s", i+1, got[i], w)
 			}
 		}
+	}
+}
+
+// TestMailBackup: what waits in the mailbox is in a backup, and a message that was dealt with before is known again.
+func TestMailBackup(t *testing.T) {
+	p := newPost(t)
+	g := run(t, p.config(), `plain_smtp: "127.0.0.1:0"`)
+	g.announce(t, 1)
+	good := p.write(t, letter{set: 1, docs: [][]byte{sample.LabReport(1)}})
+	for _, raw := range [][]byte{good, p.write(t, letter{set: 2, docs: [][]byte{sample.LabReport(2)}})} {
+		g.mail(t, "resultats@labo.example", raw)
+	}
+	g.settled(t)
+	dir, data := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "data")
+	if _, err := gateway.Backup(t.Context(), g.data, dir); err != nil {
+		t.Fatal(err)
+	}
+	g.stop()
+	if err := gateway.Restore(t.Context(), dir, data, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	again := run(t, p.config()+fmt.Sprintf("data: %q\n", data), `plain_smtp: "127.0.0.1:0"`)
+	again.data = data
+	if held := again.quarantine(t); !slices.Equal(held, []string{"unknown-patient"}) {
+		t.Errorf("set aside: %q", held)
+	}
+	again.mail(t, "resultats@labo.example", good)
+	again.settled(t)
+	if n := len(again.entries(t, 1)); n != 1 {
+		t.Errorf("%d entries", n)
+	}
+	again.announce(t, 2)
+	held, err := gateway.Quarantine(t.Context(), data)
+	if err != nil || len(held) != 1 {
+		t.Fatal(held, err)
+	}
+	if err := gateway.DecideMail(t.Context(), data, held[0].ID, "release", nil); err != nil {
+		t.Fatal(err)
+	}
+	again.settled(t)
+	if n := len(again.entries(t, 2)); n != 1 {
+		t.Errorf("%d entries after the release", n)
+	}
+	facts := again.mailFacts(t)
+	if n := len(facts); n < 3 || !strings.HasSuffix(facts[n-3], "Mail Outcome=deposited before") {
+		t.Errorf("audit: %q", facts)
 	}
 }

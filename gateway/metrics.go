@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/passerelle-sante/passerelle/store/spool"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 )
 
@@ -23,6 +24,7 @@ type metrics struct {
 	alerts            *prometheus.CounterVec
 	findings          *prometheus.CounterVec
 	judged            *prometheus.CounterVec
+	mail              *prometheus.HistogramVec
 	ready             atomic.Bool
 }
 
@@ -39,9 +41,12 @@ func newMetrics(g *Gateway, version string) *metrics {
 		Help: "Findings about deposited documents."}, []string{"rule_set", "severity"})
 	m.judged = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "passerelle_documents_judged_total",
 		Help: "Deposited documents that were judged, or dropped because too many waited."}, []string{"outcome"})
+	m.mail = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "passerelle_mail_seconds",
+		Help:    "Time a message by mail took from its turn to its end, by outcome and reason.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60}}, []string{"outcome", "reason"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "passerelle_build_info", Help: "1, with the version in a label."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.duration, m.bytes, m.quirks, m.handshakeFailures, m.alerts, m.findings, m.judged, info, storeMetrics{g}, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.duration, m.bytes, m.quirks, m.handshakeFailures, m.alerts, m.findings, m.judged, m.mail, info, storeMetrics{g}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -88,11 +93,12 @@ var (
 	offsetDesc  = prometheus.NewDesc("passerelle_clock_offset_seconds", "What a time server would add to our clock (ITI-1).", []string{"server"}, nil)
 	receivedDsc = prometheus.NewDesc("passerelle_audit_received_total", "Audit records received, by way and sender.", []string{"way", "peer"}, nil)
 	flawedDesc  = prometheus.NewDesc("passerelle_audit_flawed_total", "Received records that are no RFC 5424 message.", []string{"way", "peer"}, nil)
+	mailDesc    = prometheus.NewDesc("passerelle_mail_messages", "Messages by mail that wait: to be dealt with, set aside, to go out.", []string{"folder"}, nil)
 	auditDesc   = prometheus.NewDesc("passerelle_audit_log_records", "Records of the audit log: kept, sealed, searchable.", []string{"state"}, nil)
 )
 
 func (s storeMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{objectsDesc, lagDesc, lagTimeDesc, offsetDesc, receivedDsc, flawedDesc, auditDesc} {
+	for _, d := range []*prometheus.Desc{objectsDesc, lagDesc, lagTimeDesc, offsetDesc, receivedDsc, flawedDesc, mailDesc, auditDesc} {
 		ch <- d
 	}
 }
@@ -107,6 +113,7 @@ func (s storeMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(offsetDesc, prometheus.GaugeValue, o.by.Seconds(), server)
 	})
 	s.audit(ch)
+	s.mail(ch)
 	if s.g.forwarder == nil {
 		return
 	}
@@ -117,6 +124,22 @@ func (s storeMetrics) Collect(ch chan<- prometheus.Metric) {
 	for _, d := range status {
 		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(d.Behind), d.Name)
 		ch <- prometheus.MustNewConstMetric(lagTimeDesc, prometheus.GaugeValue, d.Lag.Seconds(), d.Name)
+	}
+}
+
+// mail tells what waits in the mailbox.
+func (s storeMetrics) mail(ch chan<- prometheus.Metric) {
+	if s.g.mailbox == nil {
+		return
+	}
+	for _, f := range []struct {
+		name string
+		s    *spool.Spool
+		in   spool.Folder
+	}{{"new", s.g.mailbox.spool, spool.New}, {"held", s.g.mailbox.spool, spool.Held}, {"out", s.g.mailbox.out, spool.New}} {
+		if ids, err := f.s.List(f.in); err == nil {
+			ch <- prometheus.MustNewConstMetric(mailDesc, prometheus.GaugeValue, float64(len(ids)), f.name)
+		}
 	}
 }
 

@@ -77,13 +77,19 @@ func (r *running) client(path string) *soap.Client {
 
 func (r *running) announce(t *testing.T, patient int) {
 	t.Helper()
+	r.feed(t, string(sample.ADT(patient, time.Now())))
+}
+
+// feed sends a message that must be accepted.
+func (r *running) feed(t *testing.T, message string) {
+	t.Helper()
 	conn, err := net.Dial("tcp", r.Address("plain_mllp"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := mllp.NewClient(conn)
 	defer c.Close()
-	ack, err := c.Send(context.Background(), sample.ADT(patient, time.Now()))
+	ack, err := c.Send(context.Background(), []byte(message))
 	if err != nil || !bytes.Contains(ack, []byte("MSA|AA")) {
 		t.Fatalf("announce: %v %q", err, ack)
 	}

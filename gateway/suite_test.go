@@ -22,7 +22,15 @@ listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"}
 tls: {certificate: pki/server.pem, key: pki/server.key, client_ca: pki/ca.pem}
 registry: {affinity_domain: affinity-fr.yaml%s}
 repository: {unique_id: 1.2.250.1.999.1.2}
-patients: {domains: [1.2.250.1.213.1.4.8, 1.2.250.1.213.1.4.9, 1.2.250.1.213.1.4.10, 1.2.250.1.213.1.4.11]}
+patients:
+  domains: [1.2.250.1.213.1.4.8, 1.2.250.1.213.1.4.9, 1.2.250.1.213.1.4.10, 1.2.250.1.213.1.4.11]
+  identities:
+    national: ins
+    authorities:
+      - {oid: 1.2.250.1.999.7.1, namespace: NORTH}
+      - {oid: 1.2.250.1.999.7.2, namespace: SOUTH}
+      - {oid: 1.2.250.1.999.7.3, namespace: CLOSED, feeders: [nobody.example], askers: [nobody.example]}
+      - {oid: 1.2.250.1.213.1.4.10} # of the patients of the suite, whom cases link at will
 audit: {forward: [{name: suite, address: "tcp://%s"}]}
 soap: {quirks: {%s}}
 `
@@ -115,7 +123,8 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		base := "https://" + g.Address("soap")
 		return &conformance.SUT{Name: "passerelle in this process", Registry: base + gateway.RegistryPath, Repository: base + gateway.RepositoryPath,
 			Patients: base + gateway.PatientsPath, MLLP: "tcp://" + g.Address("plain_mllp"), RepositoryUniqueID: "1.2.250.1.999.1.2",
-			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10", Places: true, Profile: profile,
+			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10",
+			Hospitals: map[string]string{"north": "1.2.250.1.999.7.1", "south": "1.2.250.1.999.7.2", "closed": "1.2.250.1.999.7.3", "national": "1.2.250.1.213.1.4.11"}, Places: true, Profile: profile,
 			TLS: conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
 	}
 }

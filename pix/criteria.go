@@ -15,8 +15,14 @@ type Criteria struct {
 	BirthDate  string // YYYY, YYYYMM or YYYYMMDD
 	Sex        string
 	BirthPlace string
+	Street     string
 	City       string
+	State      string
 	PostCode   string
+	Country    string
+
+	OtherFamily string // another family name that the person has too
+	Telecom     string // a number, or an electronic address
 }
 
 // Selective tells whether the criteria narrow a search down enough to be run: by an identifier, the beginning of a family name or a birth date.
@@ -30,7 +36,7 @@ func (c *Criteria) Match(p *Patient) bool {
 		return false
 	}
 	t := p.Demographics.Traits()
-	return c.MatchTraits(&t) && c.matchAddress(p.Demographics.Addresses)
+	return c.MatchTraits(&t) && c.matchAddress(p.Demographics.Addresses) && c.matchTelecom(p.Demographics.Telecoms)
 }
 
 func (c *Criteria) sameID(id hl7.CX) bool {
@@ -42,8 +48,10 @@ func (c *Criteria) MatchTraits(t *Traits) bool {
 	if c.Sex != "" && c.Sex != t.Sex || !strings.HasPrefix(t.BirthDate, c.BirthDate) || c.BirthPlace != "" && c.BirthPlace != t.BirthPlace {
 		return false
 	}
-	if c.Family != "" && !likeName(c.Family, t.BirthName) && !likeName(c.Family, t.UsualName) {
-		return false
+	for _, family := range []string{c.Family, c.OtherFamily} {
+		if family != "" && !likeName(family, t.BirthName) && !likeName(family, t.UsualName) {
+			return false
+		}
 	}
 	if c.Given == "" || likeName(c.Given, t.UsualGiven) || likeName(c.Given, strings.Join(t.GivenNames, " ")) {
 		return true
@@ -65,18 +73,50 @@ func likeName(pattern, name string) bool {
 	return name != "" && name == begin
 }
 
+// matchAddress wants one address that has all the parts.
 func (c *Criteria) matchAddress(addresses []string) bool {
-	if c.City == "" && c.PostCode == "" {
+	if c.Street+c.City+c.State+c.PostCode+c.Country == "" {
 		return true
 	}
+	wanted := [...]struct {
+		part      string
+		component int
+	}{{c.Street, 1}, {c.City, 3}, {c.State, 4}, {c.PostCode, 5}, {c.Country, 6}}
 	for _, a := range addresses {
 		x := hl7.XPN(a)
-		if x.Component(componentOfType) == addressOfBirth {
-			continue
+		all := x.Component(componentOfType) != addressOfBirth
+		for _, w := range wanted {
+			all = all && (w.part == "" || likeName(w.part, plain(x.Component(w.component))))
 		}
-		if (c.City == "" || likeName(c.City, plain(x.Component(3)))) && (c.PostCode == "" || likeName(c.PostCode, plain(x.Component(5)))) {
+		if all {
 			return true
 		}
 	}
 	return false
+}
+
+// matchTelecom compares the digits of numbers, and electronic addresses without regard to case.
+func (c *Criteria) matchTelecom(telecoms []string) bool {
+	if c.Telecom == "" {
+		return true
+	}
+	for _, t := range telecoms {
+		x := hl7.XPN(t)
+		for _, component := range []int{1, 4, 12} {
+			got := plain(x.Component(component))
+			if got != "" && (strings.EqualFold(got, c.Telecom) || digits(got) != "" && digits(got) == digits(c.Telecom)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
 }

@@ -1,5 +1,7 @@
 package pix
 
+import "strings"
+
 // Status is how far an identity can be trusted (the four of the French identity rules, RNIV; each excludes the others). Empty: nobody said.
 type Status string
 
@@ -20,6 +22,20 @@ const (
 	Doubtful                     // the traits may be another person's
 	Fictitious                   // nobody: a test, a drill, an anonymous stay
 )
+
+// String names the flags, separated by spaces.
+func (f Flags) String() string {
+	var names []string
+	for _, n := range []struct {
+		flag Flags
+		name string
+	}{{Homonym, "homonym"}, {Doubtful, "doubtful"}, {Fictitious, "fictitious"}} {
+		if f.Has(n.flag) {
+			names = append(names, n.name)
+		}
+	}
+	return strings.Join(names, " ")
+}
 
 // Has tells whether all of f are set.
 func (f Flags) Has(flag Flags) bool { return f&flag == flag }

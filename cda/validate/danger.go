@@ -140,12 +140,12 @@ func (v *visit) decoded(n xmltree.Node) ([]byte, bool) {
 	if !ok {
 		text := n.Text()
 		packed := joined(strings.SplitSeq(text, "\n"), len(text))
-		b := make([]byte, base64.StdEncoding.DecodedLen(len(packed)))
-		size, err := base64.StdEncoding.Decode(b, packed)
+		size, err := base64.StdEncoding.Decode(packed, packed) // what is written never passes what was read
 		if err != nil && strings.ContainsAny(text, " \t") {
-			size, err = base64.StdEncoding.Decode(b, joined(strings.FieldsSeq(text), len(text)))
+			packed = joined(strings.FieldsSeq(text), len(text))
+			size, err = base64.StdEncoding.Decode(packed, packed)
 		}
-		m = media{b[:size], err == nil}
+		m = media{packed[:size], err == nil}
 		v.media[n] = m
 	}
 	return m.bytes, m.ok

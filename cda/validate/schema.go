@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -49,10 +50,59 @@ func (v *visit) schemas(doc []byte) {
 		}
 		all = []Schema{own}
 	}
+	doc = elided(doc)
 	for _, s := range all {
 		v.schema(s, doc)
 	}
 }
+
+// longText is the length in octets from which base64 is kept from the schema processor.
+const longText = 4096
+
+// elided leaves out what fills large documents and no schema of clinical documents judges: the base64 of attached files, which are texts of mixed content. Line ends
+// stay, so that findings keep their lines. Whether it is base64 is judged elsewhere.
+func elided(doc []byte) []byte {
+	var out []byte
+	kept := 0
+	for at := 0; at < len(doc); {
+		from := bytes.IndexByte(doc[at:], '>')
+		if from < 0 {
+			break
+		}
+		from += at + 1
+		length := bytes.IndexByte(doc[from:], '<')
+		if length < 0 {
+			break
+		}
+		at = from + length
+		if length < longText || !isBase64(doc[from:at]) {
+			continue
+		}
+		out = append(append(out, doc[kept:from]...), "AAAA"...)
+		out = append(out, bytes.Repeat([]byte("\n"), bytes.Count(doc[from:at], []byte("\n")))...)
+		kept = at
+	}
+	if kept == 0 {
+		return doc
+	}
+	return append(out, doc[kept:]...)
+}
+
+func isBase64(b []byte) bool {
+	for _, c := range b {
+		if !base64Octets[c] {
+			return false
+		}
+	}
+	return true
+}
+
+var base64Octets = func() (is [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n" {
+		is[c] = true
+	}
+	return is
+}()
 
 func (v *visit) layerOff(prefix string) bool {
 	return !slices.ContainsFunc(v.table.rules, func(r *rule) bool { return strings.HasPrefix(r.ID, prefix) && !v.off(r) })

@@ -14,16 +14,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
+	"github.com/smallstep/pkcs7"
 
 	"github.com/passerelle-sante/passerelle/gateway"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
-	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/store/spool"
 	"github.com/passerelle-sante/passerelle/wire/cms"
 	"github.com/passerelle-sante/passerelle/wire/mail"
@@ -73,9 +74,9 @@ func (b *bench) newPost() (*post, error) {
 	return p, err
 }
 
-// message is a deposit of about mailSize bytes: a report of level 1 whose PDF does not compress, as scanned and drawn pages do not.
-func (p *post) message(n, patient int) ([]byte, error) {
-	noise := make([]byte, mailSize*38/100)
+// message is a deposit of about so many bytes: a report of level 1 whose PDF does not compress, as scanned and drawn pages do not.
+func (p *post) message(n, patient, size int) ([]byte, error) {
+	noise := make([]byte, size*38/100)
 	rng := rand.New(rand.NewPCG(uint64(n), 7))
 	for i := range noise {
 		noise[i] = byte(rng.Uint32())
@@ -168,7 +169,7 @@ func (b *bench) mailSpool(ctx context.Context, s scenario) error {
 	if err != nil {
 		return err
 	}
-	raw, err := p.message(1, 1)
+	raw, err := p.message(1, 1, mailSize)
 	if err != nil {
 		return err
 	}
@@ -235,6 +236,44 @@ func announce(ctx context.Context, addr string, n int) error {
 	return err
 }
 
+// openingYardstick decrypts and verifies content of the size of a deposit's with another library, on every processor, and does nothing else.
+func (b *bench) openingYardstick(p *post) (func() (figures, error), error) {
+	content := make([]byte, mailSize*70/100)
+	rng := rand.New(rand.NewPCG(1, 7))
+	for i := range content {
+		content[i] = byte(rng.Uint32())
+	}
+	signer := p.lab.Signer
+	signer.Padding = cms.PKCS1v15
+	signed, err := cms.Sign(content, cms.SignOptions{Signers: []cms.Signer{signer}, Time: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := cms.Encrypt(signed, cms.EncryptOptions{Cipher: "AES-256-CBC", Recipients: []cms.Recipient{{Certificate: p.lab.Mailbox, Transport: cms.RSAPKCS1v15}}})
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(p.ca)
+	return func() (figures, error) {
+		return b.together(runtime.GOMAXPROCS(0), func() error {
+			outer, err := pkcs7.Parse(sealed)
+			if err != nil {
+				return err
+			}
+			inner, err := outer.Decrypt(p.key.Certificate, p.key.Private)
+			if err != nil {
+				return err
+			}
+			m, err := pkcs7.Parse(inner)
+			if err != nil {
+				return err
+			}
+			return m.VerifyWithChain(pool)
+		})
+	}, nil
+}
+
 // mailWhole holds the whole way of a deposit, from SMTP to the record, against decrypting and verifying it alone.
 func (b *bench) mailWhole(ctx context.Context, s scenario) error {
 	const patients, messages = 8, 600
@@ -250,7 +289,7 @@ func (b *bench) mailWhole(ctx context.Context, s scenario) error {
 		for w := range runtime.GOMAXPROCS(0) {
 			wg.Go(func() {
 				for i := w; i < messages; i += runtime.GOMAXPROCS(0) {
-					all[i], errs[i] = p.message(seq+i, i%patients)
+					all[i], errs[i] = p.message(seq+i, i%patients, mailSize)
 				}
 			})
 		}
@@ -258,56 +297,25 @@ func (b *bench) mailWhole(ctx context.Context, s scenario) error {
 		seq += messages
 		return all, errors.Join(errs...)
 	}
-	sealed, err := seal()
+	yardstick, err := b.openingYardstick(p)
 	if err != nil {
 		return err
 	}
-	open := smime.Options{Keys: []cms.Key{p.key}, Trust: &smime.Trust{Anchors: []*x509.Certificate{p.ca}, Unknown: smime.UnknownAccept}, Received: time.Now()}
-	yardstick := func() (figures, error) {
-		var next atomic.Int64
-		return b.together(runtime.GOMAXPROCS(0), func() error {
-			m, err := smime.Open(ctx, sealed[int(next.Add(1))%messages], open)
-			if err == nil && !m.Verdict().OK() {
-				err = errors.New(m.Verdict().String())
-			}
-			return err
-		})
-	}
-	addr, err := freePort()
+	g, err := b.mailGateway(ctx, p, s.name, patients)
 	if err != nil {
 		return err
-	}
-	feeds, err := freePort()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(b.dir, "mail-store")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	more := fmt.Sprintf("mailbox:\n  addresses: [%s]\n  source_id: %s\n  certificates: [{certificate: %q, key: %q}]\n  trust: {anchors: %q, revocation_unknown: accept}\n  correspondents: [{domain: labo.example, mode: smime}]\n",
-		mailTo, sample.OIDRoot+".79", p.dir+"/mailbox.pem", p.dir+"/mailbox.key", p.dir+"/anchors.pem")
-	c, _, err := b.configured(dir, s.name, more, fmt.Sprintf("  plain_smtp: %s\n  plain_mllp: %s\n", addr, feeds))
-	if err != nil {
-		return err
-	}
-	for n := range patients {
-		if err := announce(ctx, feeds, n); err != nil {
-			return errors.Join(err, c.stop())
-		}
 	}
 	product := func() (f figures, err error) {
 		all, err := seal()
 		if err != nil {
 			return f, err
 		}
-		cpu, at := cpuOf(c.pid()), time.Now()
+		cpu, at := cpuOf(g.pid()), time.Now()
 		errs := make([]error, mailClients)
 		var wg sync.WaitGroup
 		for w := range mailClients {
 			wg.Go(func() {
-				client, err := smtp.Dial(addr)
+				client, err := smtp.Dial(g.smtp)
 				for i := w; i < messages && err == nil; i += mailClients {
 					err = sendOn(client, all[i])
 				}
@@ -318,23 +326,105 @@ func (b *bench) mailWhole(ctx context.Context, s scenario) error {
 			})
 		}
 		wg.Wait()
-		for err = errors.Join(errs...); err == nil; time.Sleep(5 * time.Millisecond) { // another process: there is no event to wait for
-			var left []os.DirEntry
-			if left, err = os.ReadDir(filepath.Join(dir, "data", "mailbox", "new")); len(left) == 0 {
-				break
-			}
+		if err = errors.Join(errs...); err == nil {
+			err = g.settled()
 		}
 		took := time.Since(at)
-		held, heldErr := os.ReadDir(filepath.Join(dir, "data", "mailbox", "held"))
-		if len(held) > 0 {
-			err = errors.Join(err, fmt.Errorf("%d messages were set aside", len(held)))
-		}
-		return figures{Rate: messages / took.Seconds(), CPU: float64((cpuOf(c.pid()) - cpu).Microseconds()) / messages}, errors.Join(err, heldErr)
+		return figures{Rate: messages / took.Seconds(), CPU: float64((cpuOf(g.pid()) - cpu).Microseconds()) / messages}, err
 	}
 	r, err := b.pairs(ctx, rate, yardstick, product)
-	r.YardstickName, r.Unit = "decrypt and verify", "/s"
+	r.YardstickName, r.Unit = "smallstep decrypt and verify", "/s"
 	if err == nil {
 		b.report(s, r)
 	}
-	return errors.Join(err, c.stop())
+	return errors.Join(err, g.stop())
+}
+
+// mailMemory is how much memory a gateway takes for a large message in flight, as a multiple of it.
+func (b *bench) mailMemory(ctx context.Context, s scenario) error {
+	p, err := b.newPost()
+	if err != nil {
+		return err
+	}
+	g, err := b.mailGateway(ctx, p, s.name, 1)
+	if err != nil {
+		return err
+	}
+	var grown []float64
+	for i, size := range []int{mailSize, 20_000_000, 20_000_000, 20_000_000} {
+		raw, err := p.message(1000+i, 0, size)
+		if err != nil {
+			return errors.Join(err, g.stop())
+		}
+		before := memory(g.pid(), "VmRSS")
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", g.pid()), []byte("5"), 0); err != nil { // the peak begins anew
+			return errors.Join(err, g.stop())
+		}
+		client, err := smtp.Dial(g.smtp)
+		if err == nil {
+			err = errors.Join(sendOn(client, raw), client.Close())
+		}
+		if err == nil {
+			err = g.settled()
+		}
+		if err != nil {
+			return errors.Join(err, g.stop())
+		}
+		if i > 0 {
+			grown = append(grown, (memory(g.pid(), "VmHWM")-before)*(1<<20)/float64(len(raw)))
+		}
+	}
+	b.report(s, result{Product: slices.Max(grown), Unit: "x the message", Judged: slices.Max(grown)})
+	return g.stop()
+}
+
+// mailGateway is a gateway with a mailbox and patients.
+type mailGateway struct {
+	*child
+	smtp, dir string
+}
+
+func (b *bench) mailGateway(ctx context.Context, p *post, name string, patients int) (*mailGateway, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	feeds, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.dir, "mail-store")
+	if err != nil {
+		return nil, err
+	}
+	more := fmt.Sprintf("mailbox:\n  addresses: [%s]\n  source_id: %s\n  certificates: [{certificate: %q, key: %q}]\n  trust: {anchors: %q, revocation_unknown: accept}\n  correspondents: [{domain: labo.example, mode: smime}]\n",
+		mailTo, sample.OIDRoot+".79", p.dir+"/mailbox.pem", p.dir+"/mailbox.key", p.dir+"/anchors.pem")
+	c, _, err := b.configured(dir, name, more, fmt.Sprintf("  plain_smtp: %s\n  plain_mllp: %s\n", addr, feeds))
+	if err != nil {
+		return nil, err
+	}
+	for n := range patients {
+		if err := announce(ctx, feeds, n); err != nil {
+			return nil, errors.Join(err, c.stop())
+		}
+	}
+	return &mailGateway{c, addr, filepath.Join(dir, "data", "mailbox")}, nil
+}
+
+// settled waits until nothing is left to be dealt with, and finds what was set aside.
+func (g *mailGateway) settled() error {
+	for ; ; time.Sleep(5 * time.Millisecond) { // another process: there is no event to wait for
+		left, err := os.ReadDir(filepath.Join(g.dir, "new"))
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			break
+		}
+	}
+	held, err := os.ReadDir(filepath.Join(g.dir, "held"))
+	if err == nil && len(held) > 0 {
+		err = fmt.Errorf("%d messages were set aside", len(held))
+	}
+	return err
 }

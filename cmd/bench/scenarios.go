@@ -47,6 +47,7 @@ var scenarios = []scenario{
 	{name: "cda-page", must: 10, target: 10, most: true, unit: " ms", do: (*bench).clinicalPage},
 	{name: "mail-spool", must: .70, target: .70, do: (*bench).mailSpool},
 	{name: "mail-whole", must: .40, target: .60, do: (*bench).mailWhole},
+	{name: "mail-memory", must: 2, target: 2, most: true, do: (*bench).mailMemory},
 	{name: "iti20-tls", must: .20, target: .40, do: (*bench).auditTLS},
 	{name: "iti20-udp", must: 0, target: 0, most: true, unit: " lost", do: (*bench).auditUDP},
 	{name: "iti41-audit", must: .90, target: .95, do: (*bench).auditCost},

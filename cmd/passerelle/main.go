@@ -1,4 +1,4 @@
-// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit, mailbox, document, validate.
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit, mailbox, identities, document, validate.
 package main
 
 import (
@@ -18,20 +18,21 @@ import (
 )
 
 type cli struct {
-	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
-	Demo     demoCmd     `cmd:"" help:"Run a gateway on loopback with a throw-away PKI and sample patients and documents."`
-	Check    checkCmd    `cmd:"" help:"Check a configuration file; each mistake is named with its line."`
-	PKI      pkiCmd      `cmd:"" name:"pki" help:"Make a throw-away authority with a server and a client certificate."`
-	Import   importCmd   `cmd:"" help:"Feed documents from a folder or a ZIP; can be interrupted and run again."`
-	Export   exportCmd   `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
-	Backup   backupCmd   `cmd:"" help:"Copy a running gateway's store to a folder."`
-	Restore  restoreCmd  `cmd:"" help:"Make a data folder from a backup."`
-	Audit    auditCmd    `cmd:"" help:"Read, prove and export the audit log of a gateway."`
-	Mailbox  mailboxCmd  `cmd:"" help:"Deal with the mail that a gateway has set aside."`
-	Document documentCmd `cmd:"" help:"Show a clinical document, or what can be lifted out of it."`
-	Validate validateCmd `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
-	Worker   workerCmd   `cmd:"" hidden:"" help:"What the program starts itself to work apart."`
+	Serve      serveCmd      `cmd:"" help:"Run the gateway."`
+	Demo       demoCmd       `cmd:"" help:"Run a gateway on loopback with a throw-away PKI and sample patients and documents."`
+	Check      checkCmd      `cmd:"" help:"Check a configuration file; each mistake is named with its line."`
+	PKI        pkiCmd        `cmd:"" name:"pki" help:"Make a throw-away authority with a server and a client certificate."`
+	Import     importCmd     `cmd:"" help:"Feed documents from a folder or a ZIP; can be interrupted and run again."`
+	Export     exportCmd     `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
+	Backup     backupCmd     `cmd:"" help:"Copy a running gateway's store to a folder."`
+	Restore    restoreCmd    `cmd:"" help:"Make a data folder from a backup."`
+	Audit      auditCmd      `cmd:"" help:"Read, prove and export the audit log of a gateway."`
+	Mailbox    mailboxCmd    `cmd:"" help:"Deal with the mail that a gateway has set aside."`
+	Identities identitiesCmd `cmd:"" help:"Import, explain, decide and export who is who."`
+	Document   documentCmd   `cmd:"" help:"Show a clinical document, or what can be lifted out of it."`
+	Validate   validateCmd   `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Worker     workerCmd     `cmd:"" hidden:"" help:"What the program starts itself to work apart."`
 }
 
 func main() {

@@ -91,7 +91,6 @@ var exceptions = map[string]string{
 	"cmd/bench -> pix/match/*":      "matching is judged on invented people",
 	"cmd/bench -> cda":              "documents are judged, shown and read for metadata",
 	"cmd/bench -> cda/*":            "documents are judged, shown and read for metadata",
-	"cmd/bench -> smime":            "a yardstick opens messages",
 }
 
 func TestImportRule(t *testing.T) {

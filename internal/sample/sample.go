@@ -37,6 +37,22 @@ func ADT(n int, at time.Time) []byte {
 		"PV1||N", ""}, "\r"))
 }
 
+// HospitalID is the n-th patient's own number at a hospital.
+func HospitalID(n int) hl7.CX {
+	return hl7.CX{ID: fmt.Sprintf("IPP%07d", n), AssigningAuthority: hl7.HD{UniversalID: OIDRoot + ".7898.2", UniversalIDType: "ISO"}, TypeCode: "PI"}
+}
+
+// HospitalADT is what that hospital says of the patient (A28), whose national identifier it has qualified.
+func HospitalADT(n int, at time.Time) []byte {
+	id, ins := HospitalID(n), PatientID(n)
+	return []byte(strings.Join([]string{
+		fmt.Sprintf("MSH|^~\\&|DPI|HOPITAL|PASSERELLE|REGION|%s||ADT^A28^ADT_A05|H%09d|T|2.5^FRA^2.11|||||FRA|UNICODE UTF-8", hl7.NewDTM(at), n),
+		"EVN||" + string(hl7.NewDTM(at)),
+		fmt.Sprintf("PID|||%s^^^HOPITAL-ESSAI&%s&ISO^PI~%s^^^ASIP-SANTE-INS-NIR&%s&ISO^INS||%s^%s^^^^^L||19%02d0%d0%d|%s||||||||||||||||||||||||QUAL", id.ID, id.AssigningAuthority.UniversalID,
+			ins.ID, INSTest, Family(n), Given(n), n%90+10, n%9+1, n%9+1, []string{"M", "F"}[n%2]),
+		"PV1||N", ""}, "\r"))
+}
+
 // Family and Given name the n-th patient.
 func Family(n int) string { return families[n%len(families)] }
 func Given(n int) string  { return givens[n%len(givens)] }
@@ -49,7 +65,7 @@ func Submission(run int64, n, p int, at time.Time) *xds.Submission {
 		Institutions: []hl7.XON{"Laboratoire d'essai^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1750100125"}, Roles: []string{"Médecin biologiste"},
 		Specialties: []string{"G15_10/SM03^Médecin - Biologie médicale (SM)^1.2.250.1.213.1.1.4.5"}}
 	id := PatientID(p)
-	source := hl7.CX{ID: fmt.Sprintf("IPP%07d", p), AssigningAuthority: hl7.HD{UniversalID: OIDRoot + ".7898.2", UniversalIDType: "ISO"}, TypeCode: "PI"}
+	source := HospitalID(p)
 	t := types[n%len(types)]
 	e := xds.DocumentEntry{Header: xds.Header{ID: entry}, UniqueID: xds.UniqueID(fmt.Sprintf("%s.%d.1.%d", OIDRoot, run, n)), PatientID: id, SourcePatientID: source,
 		SourcePatientInfo: []string{"PID-5|" + Family(p) + "^" + Given(p) + "^^^^^L", "PID-8|" + []string{"M", "F"}[p%2]},

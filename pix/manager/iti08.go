@@ -13,23 +13,45 @@ import (
 
 var _ mllp.Handler = (*Manager)(nil)
 
-// ServeMLLP is the door of ITI-8: one ADT message in, its acknowledgement out. Nothing that comes in goes unanswered.
+// ServeMLLP is the door of HL7 v2: one feed or query in, its answer out. Nothing that comes in goes unanswered.
 func (m *Manager) ServeMLLP(ctx context.Context, peer mllp.Peer, msg []byte) []byte {
-	return m.serveITI08(ctx, peer, msg).Append(nil)
+	return m.AnswerV2(ctx, callerOf(peer), msg)
 }
 
-func (m *Manager) serveITI08(ctx context.Context, peer mllp.Peer, msg []byte) *hl7v2.Message {
-	head := hl7v2.Header(msg)
-	c := callerOf(peer, head.MSH())
-	id := head.MSH().Field(10).Value()
+// AnswerV2 is the door without its frame, for whoever c says; the message says for which of his systems.
+func (m *Manager) AnswerV2(ctx context.Context, c auth.Caller, msg []byte) []byte {
+	return m.serve(ctx, c, msg).Append(nil)
+}
+
+func (m *Manager) serve(ctx context.Context, c auth.Caller, msg []byte) *hl7v2.Message {
 	req, err := hl7v2.Parse(msg, m.lenient)
 	if err != nil {
-		err = m.refused(ctx, c, undecoded("ITI-8", id), unreadable(err))
-		return pixv2.Answer(head, condition(err), m.cfg.Clock(), m.cfg.NewID())
+		return m.serveUnreadable(ctx, c, hl7v2.Header(msg), unreadable(err))
 	}
 	for _, q := range req.Quirks {
-		m.cfg.Log.InfoContext(ctx, "hl7v2: quirk", "peer", peer.Address, "quirk", string(q))
+		m.cfg.Log.InfoContext(ctx, "hl7v2: quirk", "peer", c.Address, "quirk", string(q))
 	}
+	c = addressed(c, req.MSH())
+	if pixv2.Queries(req) {
+		return m.serveQuery(ctx, c, req)
+	}
+	return m.serveITI08(ctx, c, req)
+}
+
+// serveUnreadable answers what only the header could be read of.
+func (m *Manager) serveUnreadable(ctx context.Context, c auth.Caller, head *hl7v2.Message, e *pix.Error) *hl7v2.Message {
+	id := head.MSH().Field(10).Value()
+	c = addressed(c, head.MSH())
+	if pixv2.Queries(head) {
+		q := pixv2.Query{Transaction: pixv2.Transaction(head), MessageID: id}
+		return m.replied(ctx, c, head, q, pixv2.Reply{}, m.asked(ctx, c, question(q), nil, e))
+	}
+	err := m.refused(ctx, c, undecoded("ITI-8", id), e)
+	return pixv2.Answer(head, condition(err), m.cfg.Clock(), m.cfg.NewID())
+}
+
+func (m *Manager) serveITI08(ctx context.Context, c auth.Caller, req *hl7v2.Message) *hl7v2.Message {
+	id := req.MSH().Field(10).Value()
 	feeds, err := pixv2.Decode(req, m.cfg.Domains)
 	if err != nil {
 		err = m.refused(ctx, c, undecoded("ITI-8", id), err)
@@ -39,15 +61,19 @@ func (m *Manager) serveITI08(ctx context.Context, peer mllp.Peer, msg []byte) *h
 	return pixv2.Answer(req, condition(err), m.cfg.Clock(), m.cfg.NewID())
 }
 
-// callerOf says who sends: the node by its certificate, the requester as facility|application [ITI-8 3.8.5.1.1].
-func callerOf(peer mllp.Peer, msh hl7v2.Segment) auth.Caller {
-	c := auth.Caller{Address: peer.Address,
-		ReplyTo:  msh.Field(4).Value() + "|" + msh.Field(3).Value(),
-		Endpoint: msh.Field(6).Value() + "|" + msh.Field(5).Value()}
+// callerOf says who sends: the node by its certificate.
+func callerOf(peer mllp.Peer) auth.Caller {
+	c := auth.Caller{Address: peer.Address}
 	if peer.TLS != nil && len(peer.TLS.PeerCertificates) > 0 {
 		subject := peer.TLS.PeerCertificates[0].Subject
 		c.Node, c.Subject = subject.CommonName, subject.String()
 	}
+	return c
+}
+
+// addressed says which system sends to which, as facility|application [ITI-8 3.8.5.1.1].
+func addressed(c auth.Caller, msh hl7v2.Segment) auth.Caller {
+	c.ReplyTo, c.Endpoint = msh.Field(4).Value()+"|"+msh.Field(3).Value(), msh.Field(6).Value()+"|"+msh.Field(5).Value()
 	return c
 }
 

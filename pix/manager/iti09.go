@@ -63,12 +63,18 @@ func (m *Manager) mayAsk(c auth.Caller, id hl7.CX, wanted []hl7.HD) error {
 	if !m.asks(c, id.AssigningAuthority) {
 		return &pix.Error{Code: pix.CodeUnknownKey, At: pix.AtQueryAuthority, Text: "assigning authority is not one that this node may ask about"}
 	}
+	return m.mayAskFor(c, wanted)
+}
+
+// mayAskFor checks the domains that are wanted; its error names each that is refused [ITI-9 3.9.4.2.2.6].
+func (m *Manager) mayAskFor(c auth.Caller, wanted []hl7.HD) error {
+	var refused []error
 	for i, h := range wanted {
 		if !m.asks(c, h) {
-			return &pix.Error{Code: pix.CodeUnknownKey, At: pix.AtQueryDomain, Index: i, Text: "domain is not one that this node may ask for"}
+			refused = append(refused, &pix.Error{Code: pix.CodeUnknownKey, At: pix.AtQueryDomain, Index: i, Text: "domain is not one that this node may ask for"})
 		}
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 // asks tells whether a node may ask for identifiers of an authority.

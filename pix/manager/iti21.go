@@ -63,10 +63,8 @@ var errContinuation = &pix.Error{Code: pix.CodeDataType, At: pix.AtContinuation,
 
 // demand checks a query and completes it.
 func (m *Manager) demand(c auth.Caller, d *Demand) error {
-	for i, h := range d.Domains {
-		if !m.asks(c, h) {
-			return &pix.Error{Code: pix.CodeUnknownKey, At: pix.AtQueryDomain, Index: i, Text: "domain is not one that this node may ask for"}
-		}
+	if err := m.mayAskFor(c, d.Domains); err != nil {
+		return err
 	}
 	if !d.Criteria.Selective() {
 		return &pix.Error{Code: pix.CodeRequiredMissing, At: pix.AtQuery, Text: "an identifier, the beginning of a family name or a whole birth date is due"}

@@ -42,8 +42,9 @@ type Matcher interface {
 
 // Manager is the actor. It is safe for concurrent use.
 type Manager struct {
-	cfg     Config
-	lenient hl7v2.Lenient
+	cfg      Config
+	lenient  hl7v2.Lenient
+	searches searches // demographics queries of version 3 that have more to tell
 }
 
 // New checks the configuration.

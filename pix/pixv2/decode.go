@@ -1,5 +1,5 @@
-// Package pixv2 reads patient identity feeds in HL7 v2 (ITI-8, ITI-30, ITI-31): ADT messages become pix.Feed, and the errors of a feed get their places
-// in the message.
+// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21) become Query, what they come to and notifications (ITI-10)
+// become messages, and errors get their places in the message.
 package pixv2
 
 import (
@@ -48,12 +48,9 @@ func Decode(m *hl7v2.Message, domains []pix.Domain) ([]pix.Feed, error) {
 		return nil, refuse(pix.CodeUnsupportedMessage, pix.AtMessageType, 0, "only ADT is taken here")
 	case !ok:
 		return nil, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "event is not A01, A04, A05, A08, A24, A28, A31, A37, A40, A43 or A47")
-	case !slices.Contains(versions, msh.Field(12).Value()):
-		return nil, refuse(pix.CodeUnsupportedVersion, pix.AtVersion, 0, "version is not one of "+strings.Join(versions, ", "))
-	case !slices.Contains([]string{"P", "T", "D"}, msh.Field(11).Value()):
-		return nil, refuse(pix.CodeUnsupportedMode, pix.AtProcessing, 0, "processing id is not P, T or D")
-	case msh.Field(10).Value() == "":
-		return nil, refuse(pix.CodeRequiredMissing, pix.AtMessageID, 0, "message control id is missing")
+	}
+	if e := headed(msh, versions); e != nil {
+		return nil, e
 	}
 	walk := patients
 	if trigger.event.TakesTwo() {

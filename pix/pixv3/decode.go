@@ -1,5 +1,5 @@
-// Package pixv3 reads patient identity feeds in HL7 v3 (ITI-44): PRPA_IN201301UV02, 02 and 04 become pix.Feed, and feeds are acknowledged
-// with MCCI_IN000002UV01.
+// Package pixv3 reads and writes what HL7 v3 says of patients: identity feeds (ITI-44: PRPA_IN201301UV02, 02 and 04 become pix.Feed and are acknowledged
+// with MCCI_IN000002UV01), identifier queries (ITI-45), demographics queries with their continuation (ITI-47), and notifications (ITI-46). It knows no patient.
 package pixv3
 
 import (
@@ -85,6 +85,9 @@ func refuse(code pix.ErrorCode, at pix.Place, index int, location, text string) 
 // placed turns a reader's error into a condition and leaves others as they are.
 func placed(err error, code pix.ErrorCode, at pix.Place) error {
 	if e, ok := errors.AsType[*hl7v3.Error](err); ok {
+		if e.Missing {
+			code = pix.CodeRequiredMissing
+		}
 		return refuse(code, at, 0, e.Location, e.Reason)
 	}
 	return err
@@ -183,18 +186,27 @@ func identifier(r *hl7v3.Reader, to *[]hl7.CX) error {
 		return nil
 	case len(*to) == maxIDs:
 		return r.Wrong("more than " + strconv.Itoa(maxIDs) + " identifiers")
-	case len(id.Extension) > maxID || len(id.Root) > 64:
-		return r.Wrong("identifier longer than " + strconv.Itoa(maxID) + " bytes or root longer than 64")
+	}
+	if reason := unfit(id); reason != "" {
+		return r.Wrong(reason)
+	}
+	*to = append(*to, id.CX())
+	return nil
+}
+
+// unfit says why an identifier cannot be kept, or is empty.
+func unfit(id hl7v3.II) string {
+	if len(id.Extension) > maxID || len(id.Root) > 64 {
+		return "identifier longer than " + strconv.Itoa(maxID) + " bytes or root longer than 64"
 	}
 	for _, part := range []string{id.Extension, id.Root, id.AssigningAuthorityName} {
 		for i := range len(part) {
 			if c := part[i]; c < ' ' || c == '^' || c == '&' || c == '~' || c == '|' {
-				return r.Wrong("identifier holds a delimiter of version 2 or a control character")
+				return "identifier holds a delimiter of version 2 or a control character"
 			}
 		}
 	}
-	*to = append(*to, id.CX())
-	return nil
+	return ""
 }
 
 // feeds makes a feed of the registration, or one for each prior registration that it replaces.

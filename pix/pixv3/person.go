@@ -21,10 +21,8 @@ func person(r *hl7v3.Reader, g *registration) error {
 		}
 		switch local {
 		case "name":
-			n, err := name(r)
-			if n != "" {
-				d.Names = append(d.Names, n)
-			}
+			names, err := names(r)
+			d.Names = append(d.Names, names...)
 			return err
 		case "telecom":
 			if t := telecom(r.Value("value")); t != "" {
@@ -47,6 +45,8 @@ func person(r *hl7v3.Reader, g *registration) error {
 				d.Addresses = append(d.Addresses, a)
 			}
 			return err
+		case "birthPlace":
+			return birthPlace(r, d)
 		case "asOtherIDs":
 			return r.Each(func(local string) error {
 				if local != "id" {
@@ -58,6 +58,9 @@ func person(r *hl7v3.Reader, g *registration) error {
 		return nil
 	})
 }
+
+// qualified are the parts of a name that are kept apart: the family name of birth, the first given name of birth, the given name that is used.
+var qualified = map[string]string{"family BR": "family of birth", "given BR": "given of birth", "given CL": "given in use"}
 
 // parts gathers the elements of a name or an address by their local name, several of a kind with a space between; text outside any element
 // comes under "".
@@ -76,6 +79,9 @@ func parts(r *hl7v3.Reader) (map[string][]string, error) {
 			found[""] = append(found[""], strings.TrimSpace(r.Text()))
 		case kind == xmlpull.Start:
 			local := r.Local()
+			if q := qualified[local+" "+r.Value("qualifier")]; q != "" {
+				local = q
+			}
 			text, err := r.TextContent()
 			if err != nil {
 				return nil, err
@@ -96,22 +102,59 @@ func join(components ...string) string {
 	return strings.TrimRight(strings.Join(components, string(rune(d.Component))), string(rune(d.Component)))
 }
 
-// name is XPN: family, given, further given names, suffix, prefix, degree, type.
-func name(r *hl7v3.Reader) (hl7.XPN, error) {
+// names makes XPN of a name: family, given, further given names, suffix, prefix, degree, type. One that tells the family name of birth is a legal name (L),
+// and a displayed one (D) when it tells another family name or given name that is used.
+func names(r *hl7v3.Reader) ([]hl7.XPN, error) {
 	use := r.Value("use")
 	p, err := parts(r)
 	if err != nil || len(p) == 0 {
-		return "", err
+		return nil, err
 	}
 	all := func(local string) string { return strings.Join(p[local], " ") }
-	family, first, further := all("family"), "", ""
-	if family == "" {
-		family = all("")
-	}
-	if given := p["given"]; len(given) > 0 {
+	birth, family, first, further := all("family of birth"), all("family"), all("given of birth"), all("given")
+	if given := p["given"]; first == "" && len(given) > 0 {
 		first, further = given[0], strings.Join(given[1:], " ")
 	}
-	return hl7.XPN(join(family, first, further, all("suffix"), all("prefix"), "", use)), nil
+	if birth == "" {
+		if family == "" {
+			family = all("")
+		}
+		return []hl7.XPN{hl7.XPN(join(family, first, further, all("suffix"), all("prefix"), "", use))}, nil
+	}
+	list := []hl7.XPN{hl7.XPN(join(birth, first, further, all("suffix"), all("prefix"), "", "L"))}
+	if used := all("given in use"); family != "" || used != "" {
+		if family == "" {
+			family = birth
+		}
+		if used == "" {
+			used = first
+		}
+		list = append(list, hl7.XPN(join(family, used, "", all("suffix"), all("prefix"), "", usualName)))
+	}
+	return list, nil
+}
+
+// birthPlace is XAD of the type BDL with the code of the place in its ninth component: county, as French senders write the INSEE code.
+func birthPlace(r *hl7v3.Reader, d *pix.Demographics) error {
+	return r.Each(func(local string) error {
+		switch local {
+		case "birthplace":
+			return birthPlace(r, d)
+		case "addr":
+			p, err := parts(r)
+			if err != nil {
+				return err
+			}
+			if len(d.Addresses) > maxIDs {
+				return r.Wrong("too many addresses")
+			}
+			city, county := strings.Join(p["city"], " "), strings.Join(p["county"], " ")
+			if city != "" || county != "" {
+				d.Addresses = append(d.Addresses, join("", "", city, "", "", "", addressOfBirth, "", county))
+			}
+		}
+		return nil
+	})
 }
 
 // address is XAD: street, other, city, state, postal code, country, type.

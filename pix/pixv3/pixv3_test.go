@@ -76,6 +76,25 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestDecodeTraits: the strict traits of a French identity, as HL7 v3 carries them.
+func TestDecodeTraits(t *testing.T) {
+	m, err := decode(message("PRPA_IN201301UV02", `<subject1><patient><id root="`+ins+`" extension="B"/><patientPerson><name><prefix>Mme</prefix><family qualifier="BR">D'ARC</family><family qualifier="SP">DURAND</family>`+
+		`<given>ZOE LOU</given><given qualifier="BR">ZOE</given><given qualifier="CL">LOU</given></name><name use="L"><family qualifier="BR">X</family><given>Y</given><given>Z</given></name>`+
+		`<birthPlace classCode="BIRTHPL"><birthplace><addr><county>63220</county></addr></birthplace></birthPlace></patientPerson></patient></subject1>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := pix.Demographics{Names: []hl7.XPN{"D'ARC^ZOE^ZOE LOU^^Mme^^L", "DURAND^LOU^^^Mme^^D", "X^Y^Z^^^^L"}, Addresses: []string{"^^^^^^BDL^^63220"}}
+	got := m.Feeds[0].Patient.Demographics
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	traits := got.Traits()
+	if traits.BirthName != "D'ARC" || traits.FirstGiven() != "ZOE" || traits.UsualName != "DURAND" || traits.BirthPlace != "63220" {
+		t.Errorf("%+v", traits)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	event := "/PRPA_IN201301UV02/controlActProcess/subject/registrationEvent"
 	tests := []struct {

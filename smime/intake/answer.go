@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/mail"
 	"slices"
 	"strings"
@@ -24,7 +25,10 @@ func (m *Mailbox) answer(ctx context.Context, l *letter, end *ending) error {
 	out := receipt.Outcome{Processed: end.outcome == Deposited}
 	switch {
 	case out.Processed:
-		out.Text = []string{fmt.Sprintf("Le dépôt est enregistré dans le dossier du patient (%d lot(s)).", len(end.sets))}
+		out.Text = []string{"Le dépôt est enregistré dans le dossier du patient."}
+		if len(end.sets) > 1 {
+			out.Text[0] = fmt.Sprintf("Les %d lots du dépôt sont enregistrés dans le dossier du patient.", len(end.sets))
+		}
 	default:
 		k := end.refusal.Code.kind()
 		if k.mdn == "" {
@@ -32,11 +36,16 @@ func (m *Mailbox) answer(ctx context.Context, l *letter, end *ending) error {
 		}
 		out.Code, out.Label, out.Text = k.mdn, k.label, end.refusal.French()
 	}
-	o := receipt.Original{Header: message.Header{Header: l.header}, EnvelopeFrom: l.head.Envelope.From, Raw: l.raw}
-	signed, digest := receipt.WantsSigned(o.Header)
-	if signed && l.entity != nil {
-		out.MIC = receipt.MIC(l.entity, digest)
+	o := receipt.Original{Header: message.Header{Header: l.header}, EnvelopeFrom: l.head.Envelope.From}
+	if !out.Processed {
+		raw, err := m.again(l)
+		if err != nil {
+			return err
+		}
+		o.Raw = raw
 	}
+	signed, _ := receipt.WantsSigned(o.Header)
+	out.MIC = l.mic
 	mail, why := receipt.Answer(o, out, m.answerer(l, "answer"))
 	if mail == nil {
 		m.cfg.Log.Debug("no answer", "message", l.id, "because", why)
@@ -51,6 +60,22 @@ func (m *Mailbox) answer(ctx context.Context, l *letter, end *ending) error {
 		raw = mail.With(entity)
 	}
 	return m.cfg.Outbox.Send(ctx, l.id+"-answer", mail.To, raw)
+}
+
+// again gives the bytes of a letter, from the spool where they were let go.
+func (m *Mailbox) again(l *letter) ([]byte, error) {
+	if l.raw != nil {
+		return l.raw, nil
+	}
+	var h Head
+	content, size, err := m.cfg.Spool.Get(Fresh, l.id, &h)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	raw := make([]byte, size)
+	_, err = io.ReadFull(content, raw)
+	return raw, err
 }
 
 func (m *Mailbox) answerer(l *letter, what string) receipt.Answerer {

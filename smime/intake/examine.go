@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -116,10 +117,11 @@ func (m *Mailbox) documents(l *letter, p *parcel, found *findings) error {
 			return err
 		}
 		found.add(where, validate.Validate(b, m.cfg.Validate), m.cfg.Lenient)
-		meta, err := extract.MetadataOf(b, cda.Options{})
+		doc, err := cda.ReadHeader(b, cda.Options{})
 		if err != nil {
 			continue // the findings say so
 		}
+		meta := extract.MetadataOfHeader(doc)
 		if err := agrees(where, d, meta); err != nil {
 			return err
 		}
@@ -165,11 +167,11 @@ func read(d *content) ([]byte, error) {
 		return nil, refuse(BadArchive, "a document cannot be unpacked")
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxDocument+1)) // one more, so that it is found to be too large
-	if err != nil {
+	b := bytes.NewBuffer(make([]byte, 0, min(max(d.entry.Size, 0), maxDocument)+bytes.MinRead))
+	if _, err := b.ReadFrom(io.LimitReader(r, maxDocument+1)); err != nil { // one more, so that it is found to be too large
 		return nil, refuse(BadArchive, "a document cannot be unpacked")
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // findings are what is wrong with documents, for the sender.

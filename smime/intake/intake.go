@@ -134,6 +134,7 @@ type Config struct {
 	Archive        xdm.Limits
 	MaxMessage     int64 // octets; 40 MiB where 0
 	Workers        int   // messages dealt with at once; 8 where 0: they wait for the disk more than for a processor
+	MaxHeld        int   // messages in quarantine beyond which no more are accepted; 10,000 where 0
 	InFlight       int64 // octets of the messages dealt with at once, which bounds the memory; 128 MiB where 0
 	SourceID       xds.OID
 	CheckINS       func(id hl7.CX) error // what is wrong with a national identifier; nil for one of another authority
@@ -141,6 +142,7 @@ type Config struct {
 	Events         *atna.Reporter
 	Agent          string // as we name ourselves in answers: host; software
 	Clock          func() time.Time
+	Ended          func(o Outcome, reason Code, took time.Duration) // hears of every message that was dealt with; may be nil
 	Log            *slog.Logger
 }
 
@@ -158,7 +160,16 @@ type Mailbox struct {
 	room  *semaphore.Weighted        // for the octets of messages
 	busy  map[[32]byte]chan struct{} // messages being dealt with, by digest: two copies at once are one after the other
 	taken map[string]bool            // messages that a worker has, by name
-	later map[string]time.Time       // messages to try again, and when
+	later map[string]retry           // messages to try again
+
+	aside  int // in quarantine, when it was counted last
+	looked time.Time
+}
+
+// retry is when a message is due again, and how long it waits.
+type retry struct {
+	at   time.Time
+	wait time.Duration
 }
 
 // New checks the configuration.
@@ -180,6 +191,9 @@ func New(cfg Config) (*Mailbox, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = 8
 	}
+	if cfg.MaxHeld == 0 {
+		cfg.MaxHeld = 10_000
+	}
 	if cfg.InFlight == 0 {
 		cfg.InFlight = 128 << 20
 	}
@@ -189,10 +203,13 @@ func New(cfg Config) (*Mailbox, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Ended == nil {
+		cfg.Ended = func(Outcome, Code, time.Duration) {}
+	}
 	if cfg.CheckINS == nil {
 		cfg.CheckINS = func(hl7.CX) error { return nil }
 	}
-	return &Mailbox{cfg: cfg, room: semaphore.NewWeighted(cfg.InFlight), busy: map[[32]byte]chan struct{}{}, taken: map[string]bool{}, later: map[string]time.Time{}}, nil
+	return &Mailbox{cfg: cfg, room: semaphore.NewWeighted(cfg.InFlight), busy: map[[32]byte]chan struct{}{}, taken: map[string]bool{}, later: map[string]retry{}}, nil
 }
 
 // Head is what is kept beside the bytes of a message.
@@ -213,6 +230,9 @@ func (m *Mailbox) Accept(_ context.Context, from wiremail.Peer, sender, recipien
 	if !m.ours(recipient) {
 		return &wiremail.Refusal{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "No such mailbox here"}
 	}
+	if full, err := m.full(); full || err != nil {
+		return errors.Join(err, &wiremail.Refusal{Code: 452, Enhanced: [3]int{4, 2, 2}, Text: "Too many messages wait for a decision here; try again later"})
+	}
 	if sender == "" {
 		return nil // receipts and bounces have no sender; what they are shows in the message
 	}
@@ -224,6 +244,20 @@ func (m *Mailbox) Accept(_ context.Context, from wiremail.Peer, sender, recipien
 		return &wiremail.Refusal{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "This node may not bring mail of that domain; connect with the certificate that was agreed"}
 	}
 	return nil
+}
+
+// full tells that the quarantine holds all it may: nobody must be able to fill the disk by writing what is refused. It counts once a second.
+func (m *Mailbox) full() (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := m.cfg.Clock(); now.Sub(m.looked) >= time.Second {
+		ids, err := m.cfg.Spool.List(Held)
+		if err != nil {
+			return true, err
+		}
+		m.aside, m.looked = len(ids), now
+	}
+	return m.aside >= m.cfg.MaxHeld, nil
 }
 
 func (m *Mailbox) ours(address string) bool {

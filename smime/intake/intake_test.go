@@ -237,6 +237,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// A quarantine that holds all it may takes no more: whoever sends is asked to come again.
+func TestFullQuarantine(t *testing.T) {
+	w := newWorld()
+	m := w.mailbox(t)
+	m.cfg.MaxHeld = 2
+	node := mail.Peer{Name: "operateur"}
+	for i := range 2 {
+		if err := m.Accept(t.Context(), node, "sil@labo.example", "depot@passerelle.example"); err != nil {
+			t.Fatal(err)
+		}
+		w.folders[Held][fmt.Sprint("h", i)] = kept{}
+	}
+	m.looked = time.Time{}
+	if r, ok := errors.AsType[*mail.Refusal](m.Accept(t.Context(), node, "sil@labo.example", "depot@passerelle.example")); !ok || r.Code != 452 {
+		t.Errorf("%v", r)
+	}
+}
+
 func TestCorrespondents(t *testing.T) {
 	m := &Mailbox{cfg: Config{Correspondents: []Correspondent{{Domain: "*.mssante.example", Mode: Transport}, {Domain: "*.chu.mssante.example", Mode: EndToEnd}, {Domain: "labo.example", Mode: EndToEnd}}}}
 	for sender, want := range map[string]string{"a@labo.example": "labo.example", "A@LABO.EXAMPLE": "labo.example", "a@x.labo.example": "", "a@b.mssante.example": "*.mssante.example",

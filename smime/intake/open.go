@@ -5,8 +5,11 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/emersion/go-message"
+
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/smime"
+	"github.com/passerelle-sante/passerelle/wire/receipt"
 )
 
 // trust is what the trust in a letter rested on, for the audit record.
@@ -47,15 +50,20 @@ func (m *Mailbox) open(ctx context.Context, l *letter) ([]smime.Part, error) {
 	if inner := address(msg.Protected.Get("From")); inner != "" && inner != l.from {
 		return nil, refuse(SignerDiffers, "the From inside is not the one outside")
 	}
-	for f := msg.Protected.Fields(); f.Next(); { // what was signed counts, not what any relay could write
-		if k := f.Key(); k == "Subject" || k == "Disposition-Notification-To" || strings.HasPrefix(k, "X-Mss-") || k == "X-Patient-Id" {
-			l.header.Set(k, f.Value())
-		}
+	l.said = msg.Protected.Header
+	if c.Mode == Transport && l.said.Len() == 0 { // with EndToEnd any relay could have written the outer header
+		l.said = l.header
 	}
-	l.entity = msg.Entity
+	if signed, digest := receipt.WantsSigned(message.Header{Header: l.header}); signed {
+		l.mic = receipt.MIC(msg.Entity, digest)
+	}
 	if err := m.believe(l, c, msg); err != nil {
 		return nil, err
 	}
+	if l.trust.secret {
+		l.raw = nil // what was decrypted has memory of its own; an answer that encloses the message reads it again
+	}
+	l.breathe()
 	parts, err := msg.Parts()
 	if err != nil {
 		return nil, refuse(Malformed, "%s", strings.TrimPrefix(err.Error(), smime.ErrMalformed.Error()+": "))

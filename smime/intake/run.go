@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -70,7 +71,7 @@ func (m *Mailbox) Run(ctx context.Context) error {
 func (m *Mailbox) take(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.taken[id] || m.cfg.Clock().Before(m.later[id]) {
+	if m.taken[id] || m.cfg.Clock().Before(m.later[id].at) {
 		return false
 	}
 	m.taken[id] = true
@@ -82,8 +83,10 @@ func (m *Mailbox) nextTry() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wait := time.Minute
-	for _, at := range m.later {
-		wait = min(wait, at.Sub(m.cfg.Clock()))
+	for id, r := range m.later {
+		if !m.taken[id] {
+			wait = min(wait, r.at.Sub(m.cfg.Clock()))
+		}
 	}
 	return max(wait, 10*time.Millisecond)
 }
@@ -100,9 +103,9 @@ func (m *Mailbox) work(ctx context.Context, id string) {
 	}
 	wait := retryFirst
 	if before, ok := m.later[id]; ok {
-		wait = min(retryLast, 2*max(retryFirst, m.cfg.Clock().Sub(before)))
+		wait = min(retryLast, 2*before.wait)
 	}
-	m.later[id] = m.cfg.Clock().Add(wait)
+	m.later[id] = retry{m.cfg.Clock().Add(wait), wait}
 	m.cfg.Log.Error("a message waits", "message", id, "again_in", wait, "error", err)
 }
 
@@ -115,7 +118,18 @@ type letter struct {
 	from   string           // address, lower case
 	digest [32]byte
 	trust  trust
-	entity []byte // what was signed, once it is opened
+	said   textproto.Header // what the sender says of his documents, as far as whatever vouches for him vouches for that
+	size   int
+	mic    string // digest of what was signed, for a sender who asks for it
+}
+
+// large is the size in octets from which a message gives memory back between the steps: what the collector would leave for later is many times the message.
+const large = 4 << 20
+
+func (l *letter) breathe() {
+	if l.size >= large {
+		debug.FreeOSMemory()
+	}
 }
 
 // ending is what became of a letter.
@@ -165,7 +179,7 @@ func (m *Mailbox) deal(ctx context.Context, id string) error {
 		return err
 	}
 	if end.outcome == SetAside && !end.again {
-		l.head.Held, l.head.From, l.head.Size, l.head.Digest = end.refusal, l.from, int64(len(l.raw)), hex.EncodeToString(l.digest[:])
+		l.head.Held, l.head.From, l.head.Size, l.head.Digest = end.refusal, l.from, int64(l.size), hex.EncodeToString(l.digest[:])
 		l.head.Despite, l.head.By = nil, ""
 		err = m.cfg.Spool.Move(Fresh, Held, id, &l.head)
 	} else {
@@ -174,9 +188,10 @@ func (m *Mailbox) deal(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("take out of the spool: %w", err)
 	}
+	m.cfg.Ended(end.outcome, Code(end.reason()), m.cfg.Clock().Sub(began))
 	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "mail", slog.String("message", id), slog.String("via", l.head.Via), slog.String("node", l.head.Envelope.Peer.Name),
 		slog.String("mode", string(l.trust.mode)), slog.String("outcome", string(end.outcome)), slog.Bool("again", end.again), slog.String("reason", end.reason()),
-		slog.Int("bytes", len(l.raw)), slog.Duration("duration", m.cfg.Clock().Sub(began)))
+		slog.Int("bytes", l.size), slog.Duration("duration", m.cfg.Clock().Sub(began)))
 	return nil
 }
 
@@ -237,9 +252,11 @@ func (m *Mailbox) deposit(ctx context.Context, l *letter, end *ending) error {
 	if err != nil {
 		return err
 	}
+	l.breathe()
 	if end.patient, err = m.examine(ctx, c, l, parcels); err != nil {
 		return err
 	}
+	l.breathe()
 	for i := range parcels {
 		end.sets = append(end.sets, parcels[i].sub.Set.UniqueID)
 		if err := m.provide(ctx, c, &parcels[i]); err != nil {
@@ -266,7 +283,7 @@ func (m *Mailbox) load(ctx context.Context, id string) (l *letter, done func(), 
 		return nil, nil, err
 	}
 	done = func() { m.room.Release(weight) }
-	l.raw = make([]byte, size)
+	l.raw, l.size = make([]byte, size), int(size)
 	if _, err := io.ReadFull(content, l.raw); err != nil {
 		done()
 		return nil, nil, fmt.Errorf("read the message: %w", err)

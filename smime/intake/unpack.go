@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -66,7 +67,7 @@ func (m *Mailbox) unpack(l *letter, parts []smime.Part) ([]parcel, error) {
 		return m.archive(f)
 	case len(f.documents) > 0:
 		return m.clinical(l, f.documents)
-	case len(f.pdfs) > 0 && l.header.Get("X-Patient-Id") != "":
+	case len(f.pdfs) > 0 && described(l, f.pdfs[0], "X-Patient-Id") != "":
 		return m.pdfs(l, f.pdfs)
 	}
 	return nil, refuse(NoDocument, "")
@@ -214,18 +215,28 @@ func opener(b []byte) func() (io.ReadCloser, error) {
 // oidOf is the identifier of 128 bits: 2.25. and their number [ITU-T X.667 7].
 func oidOf(b []byte) string { return "2.25." + new(big.Int).SetBytes(b[:16]).String() }
 
+// described is a header field about a PDF: of its own part, else of the message as far as that can be believed.
+func described(l *letter, p smime.Part, name string) string {
+	return strings.TrimSpace(cmp.Or(p.Header.Get(name), l.said.Get(name)))
+}
+
 // pdfs makes one parcel of PDFs that come with headers: X-Patient-Id (a CX), X-MSS-CODECDA (a type for each, or one for all), a subject of the French form. What
 // headers do not say comes from the configuration; the author is who signed or sent.
 func (m *Mailbox) pdfs(l *letter, parts []smime.Part) ([]parcel, error) {
-	patient, err := hl7.ParseCX(strings.TrimSpace(l.header.Get("X-Patient-Id")))
+	patient, err := hl7.ParseCX(described(l, parts[0], "X-Patient-Id"))
 	if err != nil || patient.AssigningAuthority.UniversalID == "" {
 		return nil, refuse(NoPatient, "X-Patient-Id is not of the form id^^^&OID&ISO")
 	}
-	types := strings.Split(strings.ReplaceAll(l.header.Get("X-Mss-Codecda"), " ", ""), ",")
+	for _, p := range parts[1:] {
+		if other, err := hl7.ParseCX(described(l, p, "X-Patient-Id")); err != nil || !other.Same(patient) {
+			return nil, refuse(SeveralPatients, "part %s names another patient", p.Path)
+		}
+	}
+	types := strings.Split(strings.ReplaceAll(described(l, parts[0], "X-Mss-Codecda"), " ", ""), ",")
 	if types[0] == "" || len(types) != 1 && len(types) != len(parts) {
 		return nil, refuse(BadMetadata, "X-MSS-CODECDA gives %d types for %d PDFs", len(types), len(parts))
 	}
-	subject, err := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
+	subject, err := new(mime.WordDecoder).DecodeHeader(l.said.Get("Subject"))
 	if err != nil {
 		subject = ""
 	}

@@ -108,3 +108,8 @@ func forget(tx *bbolt.Tx, before time.Time) error {
 func timeKey(t time.Time, digest [32]byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 40), uint64(max(t.UnixNano(), 0))), digest[:]...)
 }
+
+// CopyTo writes the ledger as of one moment to a new file.
+func (l *Ledger) CopyTo(file string) error {
+	return l.db.View(func(tx *bbolt.Tx) error { return tx.CopyFile(file, 0o600) })
+}

@@ -18,6 +18,7 @@ const (
 
 // Answer is what an acknowledgement says.
 type Answer struct {
+	Type      string // MSH-9 with ^ between its parts; an ACK to the event of the request when empty
 	Code      AckCode
 	Time      time.Time
 	ControlID string // MSH-10 of the answer
@@ -40,10 +41,14 @@ func Ack(req *Message, a Answer) *Message {
 	if e := in.Field(9).Repetition(1).Component(2).Text(); e != "" {
 		event = string(rune(d.Component)) + e + string(rune(d.Component)) + "ACK"
 	}
+	kind := "ACK" + event
+	if a.Type != "" {
+		kind = strings.ReplaceAll(a.Type, "^", string(rune(d.Component)))
+	}
 	m := &Message{Delims: d, Charset: req.Charset}
 	msh := Segment{ID: "MSH", d: d, fields: []string{"MSH", string(rune(d.Field)), d.encoding,
 		in.Field(5).Text(), in.Field(6).Text(), in.Field(3).Text(), in.Field(4).Text(), a.Time.Format("20060102150405-0700"), "",
-		"ACK" + event, d.EscapeText(a.ControlID), in.Field(11).Text(), in.Field(12).Text()}}
+		kind, d.EscapeText(a.ControlID), in.Field(11).Text(), in.Field(12).Text()}}
 	if set := in.Field(18).Text(); set != "" {
 		msh.fields = append(msh.fields, "", "", "", "", "", set)
 	}

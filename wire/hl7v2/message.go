@@ -74,6 +74,11 @@ func (m *Message) First(id string) (Segment, bool) {
 // MSH gives the header.
 func (m *Message) MSH() Segment { return m.Segments[0] }
 
+// Add puts a segment at the end of the message: its name, then its fields, each as it is written with the delimiters of the message.
+func (m *Message) Add(fields ...string) {
+	m.Segments = append(m.Segments, Segment{ID: fields[0], d: m.Delims, fields: fields})
+}
+
 // Field gives XXX-n, counted as the standard does (MSH-1 is the field separator).
 func (s Segment) Field(n int) Field {
 	if n < 1 || n >= len(s.fields) {

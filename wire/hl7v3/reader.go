@@ -16,7 +16,10 @@ const NS = "urn:hl7-org:v3"
 const InteractionRoot = "2.16.840.1.113883.1.6"
 
 // Error tells what is wrong and where: Location is the path of element names from the root. Reason holds nothing of the message.
-type Error struct{ Location, Reason string }
+type Error struct {
+	Location, Reason string
+	Missing          bool // something that must be there is not
+}
 
 func (e *Error) Error() string { return e.Location + ": " + e.Reason }
 
@@ -47,7 +50,7 @@ func NewReader(x *xmlpull.Reader) (*Reader, error) {
 func (r *Reader) Location() string { return "/" + strings.Join(r.path, "/") }
 
 // Wrong makes an error at Location.
-func (r *Reader) Wrong(reason string) error { return &Error{r.Location(), reason} }
+func (r *Reader) Wrong(reason string) error { return &Error{Location: r.Location(), Reason: reason} }
 
 // Each calls f at each child of the current element, by its local name. Children that f leaves alone are passed over, those of other namespaces
 // unseen.

@@ -94,14 +94,17 @@ func (r *Reader) addII(to *[]II) error {
 	return nil
 }
 
-// The type codes of an accept acknowledgement (ITI TF-2x, O.1.2).
+// The type codes of an acknowledgement (ITI TF-2x, O.1.2): the message was accepted, or the application has done what it asks for.
 const (
 	CA = "CA" // accepted
 	CE = "CE" // error in the content
 	CR = "CR" // rejected
+	AA = "AA" // done
+	AE = "AE" // error
+	AR = "AR" // rejected
 )
 
-// Ack is an accept acknowledgement, MCCI_IN000002UV01.
+// Ack is an acknowledgement: a message of its own, MCCI_IN000002UV01, or a part of an answer.
 type Ack struct {
 	ID       II
 	Time     time.Time
@@ -118,23 +121,22 @@ const table0357 = "2.16.840.1.113883.12.357"
 
 // AppendAck prints the acknowledgement of the message that req was the wrapper of.
 func AppendAck(dst []byte, req Header, a Ack) []byte {
+	return append(AppendAnswer(dst, "MCCI_IN000002UV01", req, a), "</MCCI_IN000002UV01>"...)
+}
+
+// AppendAnswer prints an answer up to the end of its acknowledgement: the control act and the end of the root are still due.
+func AppendAnswer(dst []byte, interaction string, req Header, a Ack) []byte {
 	sender := a.Sender
 	if len(sender.IDs) == 0 && len(req.Receivers) > 0 {
 		sender = req.Receivers[0]
 	}
-	dst = append(dst, `<MCCI_IN000002UV01 xmlns="`+NS+`" ITSVersion="XML_1.0">`...)
-	dst = appendII(dst, "id", a.ID)
-	dst = appendValue(dst, "creationTime", "value", a.Time.Format("20060102150405-0700"))
-	dst = appendII(dst, "interactionId", II{Root: InteractionRoot, Extension: "MCCI_IN000002UV01"})
-	dst = appendValue(dst, "processingCode", "code", otherwise(req.ProcessingCode, "P"))
-	dst = appendValue(dst, "processingModeCode", "code", otherwise(req.ProcessingMode, "T"))
-	dst = appendValue(dst, "acceptAckCode", "code", "NE")
-	dst = appendDevice(dst, "receiver", "RCV", req.Sender)
-	dst = appendDevice(dst, "sender", "SND", sender)
+	h := Header{Interaction: interaction, ID: a.ID, ProcessingCode: otherwise(req.ProcessingCode, "P"), ProcessingMode: otherwise(req.ProcessingMode, "T"),
+		AcceptAckCode: "NE", Receivers: []Device{req.Sender}, Sender: sender}
+	dst = AppendWrapper(dst, h, a.Time)
 	dst = append(dst, "<acknowledgement>"...)
 	dst = appendValue(dst, "typeCode", "code", a.TypeCode)
 	dst = append(dst, "<targetMessage>"...)
-	dst = appendII(dst, "id", req.ID)
+	dst = AppendII(dst, "id", req.ID)
 	dst = append(dst, "</targetMessage>"...)
 	for _, d := range a.Details {
 		dst = append(dst, `<acknowledgementDetail typeCode="E"><code code="`...)
@@ -148,7 +150,22 @@ func AppendAck(dst []byte, req Header, a Ack) []byte {
 		}
 		dst = append(dst, "</acknowledgementDetail>"...)
 	}
-	return append(dst, "</acknowledgement></MCCI_IN000002UV01>"...)
+	return append(dst, "</acknowledgement>"...)
+}
+
+// AppendWrapper prints the beginning of a message: its root and the transmission wrapper up to the sender.
+func AppendWrapper(dst []byte, h Header, at time.Time) []byte {
+	dst = append(append(append(dst, '<'), h.Interaction...), ` xmlns="`+NS+`" ITSVersion="XML_1.0">`...)
+	dst = AppendII(dst, "id", h.ID)
+	dst = appendValue(dst, "creationTime", "value", at.Format("20060102150405-0700"))
+	dst = AppendII(dst, "interactionId", II{Root: InteractionRoot, Extension: h.Interaction})
+	dst = appendValue(dst, "processingCode", "code", h.ProcessingCode)
+	dst = appendValue(dst, "processingModeCode", "code", h.ProcessingMode)
+	dst = appendValue(dst, "acceptAckCode", "code", h.AcceptAckCode)
+	for _, r := range h.Receivers {
+		dst = appendDevice(dst, "receiver", "RCV", r)
+	}
+	return appendDevice(dst, "sender", "SND", h.Sender)
 }
 
 func otherwise(s, def string) string {
@@ -173,8 +190,8 @@ func appendAttr(dst []byte, name, value string) []byte {
 	return append(dst, '"')
 }
 
-// appendII prints an identifier; without root it is of no information.
-func appendII(dst []byte, element string, i II) []byte {
+// AppendII prints an identifier; without root it is of no information.
+func AppendII(dst []byte, element string, i II) []byte {
 	dst = append(dst, '<')
 	dst = append(dst, element...)
 	if i.IsNull() {
@@ -201,12 +218,12 @@ func appendDevice(dst []byte, element, code string, d Device) []byte {
 		ids = []II{{}}
 	}
 	for _, id := range ids {
-		dst = appendII(dst, "id", id)
+		dst = AppendII(dst, "id", id)
 	}
 	if len(d.Organizations) > 0 {
 		dst = append(dst, `<asAgent classCode="AGNT"><representedOrganization classCode="ORG" determinerCode="INSTANCE">`...)
 		for _, id := range d.Organizations {
-			dst = appendII(dst, "id", id)
+			dst = AppendII(dst, "id", id)
 		}
 		dst = append(dst, "</representedOrganization></asAgent>"...)
 	}

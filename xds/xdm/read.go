@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 
@@ -58,8 +59,27 @@ type reader struct {
 	keep    int64    // bytes of unpacked documents that may still be kept
 }
 
-// inflate unpacks twice as fast as the standard library's.
-func inflate(r io.Reader) io.ReadCloser { return flate.NewReader(r) }
+// inflaters are used again: each has a window of 32 KiB.
+var inflaters sync.Pool
+
+// inflate unpacks faster than the standard library.
+func inflate(r io.Reader) io.ReadCloser {
+	if f, ok := inflaters.Get().(*inflater); ok {
+		if f.ReadCloser.(flate.Resetter).Reset(r, nil) == nil {
+			return f
+		}
+	}
+	return &inflater{flate.NewReader(r)}
+}
+
+type inflater struct{ io.ReadCloser }
+
+// Close gives the inflater back; nobody reads from it any more.
+func (f *inflater) Close() error {
+	err := f.ReadCloser.Close()
+	inflaters.Put(f)
+	return err
+}
 
 // judge looks at every file before any is opened.
 func (x *reader) judge(files []*zip.File) error {
