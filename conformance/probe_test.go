@@ -45,7 +45,11 @@ func TestProbesAreNotBlind(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(sut.Close)
-	for _, res := range r.RunAll(t.Context(), probes(t), 8, nil) {
+	cases := probes(t)
+	if testing.Short() { // one in seven; make test takes them all
+		cases = slices.DeleteFunc(slices.Clone(cases), func(c *Case) bool { return c.Number%7 != 0 })
+	}
+	for _, res := range r.RunAll(t.Context(), cases, 8, nil) {
 		if accepts := strings.Contains(res.Case.Text, "\naccepted\n"); accepts != res.Passed() {
 			t.Errorf("%s: accepts %v, passed %v: %v", res.Name, accepts, res.Passed(), res.Faults)
 		}

@@ -152,6 +152,7 @@ func (r *Runner) RunAll(ctx context.Context, cases []*Case, parallel int, told f
 				if results[i].Verdict() != "failed" {
 					results[i].tape = nil // thousands of whole exchanges fill the memory
 				}
+				results[i].tape.shorten()
 				mu.Unlock()
 			}
 		})

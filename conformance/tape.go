@@ -147,9 +147,9 @@ func (t *tape) record(x *Exchange, req *http.Request) (*http.Response, error) {
 }
 
 // maxAnswer is the longest answer that is read, in bytes: no case asks for more.
-const maxAnswer = 256 << 20
+const maxAnswer = 64 << 20
 
-var errTooLong = errors.New("the answer is longer than 256 MiB")
+var errTooLong = errors.New("the answer is longer than 64 MiB")
 
 func (t *tape) play(x *Exchange, req *http.Request) (*http.Response, error) {
 	var sent bytes.Buffer
@@ -277,6 +277,16 @@ func (c *playedConn) Close() error {
 		c.t.mu.Unlock()
 	}
 	return nil
+}
+
+// shorten leaves of each message what a report shows.
+func (t *tape) shorten() {
+	if t == nil {
+		return
+	}
+	for _, x := range t.exchanges {
+		x.Request, x.Response = bytes.Clone(x.Request[:min(len(x.Request), 16<<10)]), bytes.Clone(x.Response[:min(len(x.Response), 16<<10)])
+	}
 }
 
 // collect keeps the audit records about a case that came from the first-th on, if the case looks at any.
