@@ -55,6 +55,8 @@ func (r *Report) HTML(w io.Writer) error {
 		outcome = fmt.Sprintf("fails %d of %d cases", total[1], len(cases))
 	} else if total[0] == 0 {
 		outcome = "was not tested: no case was run"
+	} else if known := total[slices.Index(verdicts, "known")]; known > 0 {
+		outcome = fmt.Sprintf("conforms to every case that was run but for %d known differences", known)
 	}
 	return page.Execute(w, map[string]any{"System": r.System, "Edition": r.Edition, "Began": r.Began.UTC().Format("2006-01-02 15:04 UTC"), "Took": short(r.Took), "Version": Version(),
 		"Outcome": outcome, "Good": total[1] == 0 && total[0] > 0, "Total": total, "Number": len(cases), "Folders": folders, "Cases": cases, "Verdicts": verdicts})
