@@ -27,8 +27,8 @@ type Criteria struct {
 	Visit *VisitCriteria // nil: whether there is a visit or not
 }
 
-// Selective tells whether the criteria narrow a search down enough to be run: by an identifier, the number of a
-// visit, the beginning of a family name or a birth date.
+// Selective tells whether the criteria narrow a search down enough to be run: by an identifier, the number of a visit, the
+// beginning of a family name or a birth date.
 func (c *Criteria) Selective() bool {
 	return c.ID.ID != "" || c.VisitNumber() != "" || Fold(strings.TrimSuffix(c.Family, "*")) != "" || len(c.BirthDate) == 8
 }

@@ -50,6 +50,9 @@ func (v *Visit) Completed(old *Visit) *Visit {
 		return v
 	}
 	c := *v
+	if c.Number.AssigningAuthority == (hl7.HD{}) {
+		c.Number = old.Number
+	}
 	for _, f := range []struct {
 		now *string
 		was string

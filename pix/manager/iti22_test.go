@@ -214,6 +214,7 @@ func TestTheLastVisitIsKept(t *testing.T) {
 		{"a PV1 that is there because it must", "A31", "PV1|1|N", number},
 		{"an empty one", "A08", `PV1|1|""`, number},
 		{"the same visit, another room", "A08", pv1(3, "CARDIO^14", 19, stay), pv1(2, "I", 3, "CARDIO^14", 19, stay, 44, "20261122")},
+		{"the same by its number alone", "A08", pv1(2, "I", 10, "CAR", 19, "7001"), pv1(2, "I", 3, "CARDIO^14", 10, "CAR", 19, stay, 44, "20261122")},
 		{"another visit", "A04", pv1(2, "O", 19, "7009^^^NORTH"), pv1(2, "O", 19, "7009^^^NORTH&1.2.250.1.999.7.1&ISO")},
 		{"one without a number", "A05", pv1(2, "P", 10, "ORL"), pv1(2, "P", 10, "ORL")},
 		{"another without a number", "A28", pv1(2, "O"), pv1(2, "O")},
@@ -230,7 +231,7 @@ func TestTheLastVisitIsKept(t *testing.T) {
 		old = append(old, fmt.Sprint(c.Fields))
 	}
 	want := "[{visit I|CARDIO^12||||||7001^^^NORTH&1.2.250.1.999.7.1&ISO^VN|20261122|}] [{visit I|CARDIO^14||||||7001^^^NORTH&1.2.250.1.999.7.1&ISO^VN|20261122|}] " +
-		"[{visit O|||||||7009^^^NORTH&1.2.250.1.999.7.1&ISO||}] [{visit P|||||ORL||||}]"
+		"[{visit I|CARDIO^14||||CAR||7001^^^NORTH&1.2.250.1.999.7.1&ISO^VN|20261122|}] [{visit O|||||||7009^^^NORTH&1.2.250.1.999.7.1&ISO||}] [{visit P|||||ORL||||}]"
 	if got := strings.Join(old, " "); got != want {
 		t.Errorf("history\n%s, want\n%s", got, want)
 	}
@@ -242,13 +243,13 @@ func TestTheLastVisitIsKept(t *testing.T) {
 // A field beyond its bound: the exact place, and nothing is kept.
 func TestVisitBeyondItsBounds(t *testing.T) {
 	m, store := askers(t)
-	for _, c := range []struct{ name, pv1, at string }{
-		{"doctors", pv1(7, strings.Repeat("801^SOIGNE~", 400)), "PV1^1^7"},
-		{"location", pv1(3, strings.Repeat("W", 4097)), "PV1^1^3"},
-		{"number", pv1(19, strings.Repeat("7", 251)), "PV1^1^19"},
-		{"number with a delimiter", pv1(19, `7\S\1`), "PV1^1^19"},
+	for _, c := range []struct{ name, pv1, at, text string }{
+		{"doctors", pv1(7, strings.Repeat("801^SOIGNE~", 400)), "PV1^1^7", "longer than 4096 bytes"},
+		{"location", pv1(3, strings.Repeat("W", 4097)), "PV1^1^3", "longer than 4096 bytes"},
+		{"number", pv1(19, strings.Repeat("7", 251)), "PV1^1^19", "identifier longer than 250 bytes"},
+		{"number with a delimiter", pv1(19, `7\S\1`), "PV1^1^19", "identifier holds a delimiter or a control character"},
 	} {
-		if got := admitted(t, m, "A01", "X^^^NORTH", c.pv1); !strings.HasPrefix(got, "MSA|AE|M1|") || !strings.Contains(got, "ERR||"+c.at+"|102^Data type error^HL70357|E|") {
+		if got := admitted(t, m, "A01", "X^^^NORTH", c.pv1); !strings.HasPrefix(got, "MSA|AE|M1|") || !strings.Contains(got, "ERR||"+c.at+"|102^Data type error^HL70357|E||||"+c.text+"\r") {
 			t.Errorf("%s: %q", c.name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21) become Query, what they come to and notifications (ITI-10)
+// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21, ITI-22) become Query, what they come to and notifications (ITI-10)
 // become messages, and errors get their places in the message.
 package pixv2
 
@@ -95,7 +95,7 @@ func pair(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, 
 	return []pix.Feed{f}, nil
 }
 
-// patients walks PID and MRG, reads the visit of a patient of whom nothing is given up, and keeps the segments that only the sender understands; others are of no concern here.
+// patients walks PID and MRG, and PV1 where nothing is given up, and keeps the segments that only the sender understands; others are of no concern here.
 func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, error) {
 	withMRG := event.TakesPrior()
 	var feeds []pix.Feed

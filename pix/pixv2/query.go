@@ -246,7 +246,7 @@ func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
 	if n > maxCriteria {
 		return located("QPD^1^3", pix.CodeDataType, "more than "+strconv.Itoa(maxCriteria)+" repetitions")
 	}
-	var ofPatient, ofVisit givenAuthority
+	var patients, visits givenAuthority
 	given := map[string]bool{}
 	for i := 1; i <= n; i++ {
 		at, r := "QPD^1^3^"+strconv.Itoa(i), f.Repetition(i)
@@ -255,10 +255,10 @@ func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
 			name = s
 		}
 		into, known := parameters[name]
-		h := &ofPatient
+		h := &patients
 		if !known && q.Criteria.Visit != nil {
 			into, known = visitParameters[name]
-			h = &ofVisit
+			h = &visits
 		}
 		switch {
 		case !ok:
@@ -282,14 +282,14 @@ func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
 	}
 	c := &q.Criteria
 	c.BirthDate = c.BirthDate[:min(len(c.BirthDate), 8)]
-	if err := ofPatient.complete(&c.ID, domains); err != nil {
+	if err := patients.complete(&c.ID, domains); err != nil {
 		return err
 	}
-	if ofPatient.at != "" && !pix.Accepts(domains, c.ID.AssigningAuthority) {
-		return located(ofPatient.at, pix.CodeUnknownKey, "assigning authority is not one that is known here")
+	if patients.at != "" && !pix.Accepts(domains, c.ID.AssigningAuthority) {
+		return located(patients.at, pix.CodeUnknownKey, "assigning authority is not one that is known here")
 	}
 	if c.Visit != nil {
-		return ofVisit.complete(&c.Visit.Number, domains) // the authorities of visits are the hospitals' own: none is unknown
+		return visits.complete(&c.Visit.Number, domains) // the authorities of visits are the hospitals' own: none is unknown
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package pixv2
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -33,13 +34,13 @@ func visitOf(pv1 hl7v2.Segment, domains []pix.Domain) (*pix.Visit, error) {
 	for _, f := range visitFields {
 		text := list(pv1.Field(f.field))
 		if len(text) > maxVisit {
-			return nil, located("PV1^1^"+strconv.Itoa(f.field), pix.CodeDataType, "longer than "+strconv.Itoa(maxVisit)+" bytes")
+			return nil, ofVisit(refuse(pix.CodeDataType, pix.AtPatientAttributes, 0, "longer than "+strconv.Itoa(maxVisit)+" bytes"), f.field)
 		}
 		*f.of(v) = text
 	}
-	ids, err := identifiers(pv1.Field(visitNumber), domains, 0, pix.AtMessage)
+	ids, err := identifiers(pv1.Field(visitNumber), domains, 0, pix.AtPatientAttributes)
 	if err != nil {
-		return nil, located("PV1^1^"+strconv.Itoa(visitNumber), pix.CodeDataType, err.Error())
+		return nil, ofVisit(err, visitNumber)
 	}
 	if len(ids) > 0 {
 		v.Number = ids[0]
@@ -48,6 +49,14 @@ func visitOf(pv1 hl7v2.Segment, domains []pix.Domain) (*pix.Visit, error) {
 		return nil, nil
 	}
 	return v, nil
+}
+
+// ofVisit gives a refusal its place in PV1.
+func ofVisit(err error, field int) error {
+	if e, ok := errors.AsType[*pix.Error](err); ok {
+		e.Location = "PV1^1^" + strconv.Itoa(field)
+	}
+	return err
 }
 
 // list writes a field in the standard delimiters, without the repetitions that say nothing.
@@ -63,7 +72,7 @@ func list(f hl7v2.Field) string {
 
 // visit is PV1.
 func visit(d hl7v2.Delimiters, v *pix.Visit) []string {
-	pv1 := make([]string, 46)
+	pv1 := make([]string, 46) // to PV1-45
 	pv1[0] = "PV1"
 	for _, f := range visitFields {
 		if text := *f.of(v); text != "" {
