@@ -102,6 +102,40 @@ func TestTwoHospitalsAskForEachOther(t *testing.T) {
 	}
 }
 
+// A ward asks for its patients: fed with PV1, asked for with ITI-22, a page at a time.
+func TestVisitsAreAskedFor(t *testing.T) {
+	g := run(t, threeDomains)
+	v := dialV2(t, g.Address("plain_mllp"), nil)
+	const first = "PV1||I|CARDIO^12^1||||801^SOIGNE^ELIE|||CAR|||||||||7001^^^NORTH&1.2.250.1.999.7.1&ISO"
+	v.feed("A01", pid("N1^^^NORTH", "", "ESSAI"), first)
+	v.feed("A28", pid("N2^^^NORTH", "", "ESSAI"), "PV1|1|N")
+	v.feed("A04", pid("N3^^^NORTH", "", "ESSAI"), "PV1||O|CARDIO")
+	told, next := []string{}, []string{}
+	for page := 0; page == 0 || len(next) > 0; page++ {
+		got := v.send("QBP^ZV1^QBP_Q21", append([]string{"QPD|IHE PDVQ Query|T|@PID.5.1^ESS*~@PV1.3.1^CARDIO", "RCP|I|1^RD"}, next...)...)
+		next = nil
+		for _, s := range got {
+			switch f := strings.Split(s, "|"); f[0] {
+			case "PID":
+				told = append(told, f[3][:2])
+			case "PV1":
+				told = append(told, s)
+			case "DSC":
+				next = []string{s}
+			}
+		}
+	}
+	if want := []string{"N1", first, "N3", "PV1||O|CARDIO"}; !reflect.DeepEqual(told, want) {
+		t.Errorf("pages told of %q, want %q", told, want)
+	}
+	if got := v.send("QBP^ZV1^QBP_Q21", "QPD|IHE PDVQ Query|T|@PV1.19.1^7001", "RCP|I"); !slices.Contains(got, first) || !slices.Contains(got, "QAK|T|OK|IHE PDVQ Query|1|1|0") {
+		t.Errorf("by its number: %q", got)
+	}
+	if got := v.send("QBP^ZV1^QBP_Q21", "QPD|IHE PDVQ Query|T|@PV1.7.1^801", "RCP|I"); !strings.HasPrefix(got[1], "ERR||QPD^1^3|101^") {
+		t.Errorf("by a doctor alone: %q", got)
+	}
+}
+
 func TestTwoHospitalsOverTLS(t *testing.T) {
 	dir := t.TempDir()
 	if err := gateway.WritePKI(dir, false); err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/passerelle-sante/passerelle/hl7"
 )
 
-// Criteria is what a demographics query asks for (ITI-21, ITI-47): all that is given must hold. A name or address part that ends in * is the
+// Criteria is what a demographics query asks for (ITI-21, ITI-22, ITI-47): all that is given must hold. A name or address part that ends in * is the
 // beginning of one; names compare folded, the family name with the birth name and the usual name.
 type Criteria struct {
 	ID         hl7.CX // without an authority: in whatever domain
@@ -23,16 +23,27 @@ type Criteria struct {
 
 	OtherFamily string // another family name that the person has too
 	Telecom     string // a number, or an electronic address
+
+	Visit *VisitCriteria // nil: whether there is a visit or not
 }
 
-// Selective tells whether the criteria narrow a search down enough to be run: by an identifier, the beginning of a family name or a birth date.
+// Selective tells whether the criteria narrow a search down enough to be run: by an identifier, the number of a visit, the
+// beginning of a family name or a birth date.
 func (c *Criteria) Selective() bool {
-	return c.ID.ID != "" || Fold(strings.TrimSuffix(c.Family, "*")) != "" || len(c.BirthDate) == 8
+	return c.ID.ID != "" || c.VisitNumber() != "" || Fold(strings.TrimSuffix(c.Family, "*")) != "" || len(c.BirthDate) == 8
+}
+
+// VisitNumber is the number of the visit that is asked for.
+func (c *Criteria) VisitNumber() string {
+	if c.Visit == nil {
+		return ""
+	}
+	return c.Visit.Number.ID
 }
 
 // Match tells whether an identity meets the criteria. One that was given up meets none.
 func (c *Criteria) Match(p *Patient) bool {
-	if !p.Alive() || c.ID.ID != "" && !c.sameID(p.ID) {
+	if !p.Alive() || c.ID.ID != "" && !c.sameID(p.ID) || c.Visit != nil && !c.Visit.Match(p.Visit) {
 		return false
 	}
 	t := p.Demographics.Traits()

@@ -42,6 +42,7 @@ type Patient struct {
 	ID           hl7.CX
 	OtherIDs     []hl7.CX // what the feed named besides: a national identifier among them is a claim
 	Demographics Demographics
+	Visit        *Visit // the last that was told; nil when none was
 	MergedInto   hl7.CX // set once another identifier took over
 
 	Status   Status

@@ -185,6 +185,7 @@ func changed(old, p *pix.Patient) []pix.FieldChange {
 	add("sex", was.Sex, d.Sex, was.Sex)
 	add("addresses", was.Addresses, d.Addresses, strings.Join(was.Addresses, "~"))
 	add("telecoms", was.Telecoms, d.Telecoms, strings.Join(was.Telecoms, "~"))
+	add("visit", old.Visit, p.Visit, old.Visit.String())
 	add("status", old.Status, p.Status, string(old.Status))
 	add("flags", old.Flags, p.Flags, flagNames(old.Flags))
 	return list
@@ -225,6 +226,7 @@ func completed(p, old pix.Patient) pix.Patient {
 	if len(p.OtherIDs) == 0 {
 		p.OtherIDs = old.OtherIDs
 	}
+	p.Visit = p.Visit.Completed(old.Visit)
 	if p.Status == "" {
 		p.Status, p.Flags = old.Status, old.Flags
 	}

@@ -18,7 +18,7 @@ const (
 	mostLooked     = 2000 // identities that match and are passed over because the node may not see them, or another of the person is told
 )
 
-// Demand is a demographics query [ITI-21 3.21.4.1] [ITI-47 3.47.4.1].
+// Demand is a demographics query [ITI-21 3.21.4.1] [ITI-22 3.22.4.1] [ITI-47 3.47.4.1].
 type Demand struct {
 	Criteria pix.Criteria
 	Domains  []hl7.HD // whose identifiers are wanted; none: all that the node may ask for
@@ -67,7 +67,11 @@ func (m *Manager) demand(c auth.Caller, d *Demand) error {
 		return err
 	}
 	if !d.Criteria.Selective() {
-		return &pix.Error{Code: pix.CodeRequiredMissing, At: pix.AtQuery, Text: "an identifier, the beginning of a family name or a whole birth date is due"}
+		text := "an identifier, the beginning of a family name or a whole birth date is due"
+		if d.Criteria.Visit != nil {
+			text = "an identifier, a visit number, the beginning of a family name or a whole birth date is due"
+		}
+		return &pix.Error{Code: pix.CodeRequiredMissing, At: pix.AtQuery, Text: text}
 	}
 	if d.Max <= 0 || d.Max > MostCandidates {
 		d.Max = MostCandidates

@@ -57,6 +57,9 @@ func (w *work) giveUp(f pix.Feed, prior, survivor pix.Patient) (err error) {
 	if f.Event == pix.Renamed {
 		told = completed(told, prior)
 	}
+	if survivor.Visit == nil { // who is in the house under the prior identifier still is
+		told.Visit = told.Visit.Completed(prior.Visit)
+	}
 	if err := w.keep(completed(told, survivor), survivor); err != nil {
 		return err
 	}
@@ -287,6 +290,8 @@ func (w *work) undo(m pix.Merge, survivor pix.Patient) error {
 		if err := w.undoSurvivor(m); err != nil {
 			return err
 		}
+	} else if err := w.visitBack(m); err != nil {
+		return err
 	}
 	back := m.Prior
 	back.Person = 0 // its links come back after it
@@ -416,6 +421,16 @@ func (w *work) undoReviews(m pix.Merge) error {
 		}
 	}
 	return nil
+}
+
+// visitBack takes the visit that came by a merge from the survivor, of whom other things were told since.
+func (w *work) visitBack(m pix.Merge) error {
+	now, err := w.patient(m.Into)
+	if err != nil || m.Survivor.Visit != nil || m.Prior.Visit == nil || now.Visit == nil || *now.Visit != *m.Prior.Visit {
+		return err
+	}
+	now.Visit = nil
+	return w.put(&now)
 }
 
 // undoSurvivor makes the survivor what it was, and forgets it when the merge had brought it and nothing was filed under it since.

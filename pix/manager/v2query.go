@@ -14,7 +14,7 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 )
 
-// serveQuery is the door of ITI-9 and ITI-21 in HL7 v2.
+// serveQuery is the door of ITI-9, ITI-21 and ITI-22 in HL7 v2.
 func (m *Manager) serveQuery(ctx context.Context, c auth.Caller, req *hl7v2.Message) *hl7v2.Message {
 	q, err := pixv2.DecodeQuery(req, m.cfg.Domains)
 	var r pixv2.Reply
@@ -24,7 +24,7 @@ func (m *Manager) serveQuery(ctx context.Context, c auth.Caller, req *hl7v2.Mess
 		err = m.asked(ctx, c, question(q), nil, err)
 	case q.Transaction == "ITI-9":
 		r, err = m.serveITI09(ctx, c, q)
-	default:
+	default: // [ITI-22 3.22.4.1] what is asked of visits is among the criteria
 		r, err = m.serveITI21(ctx, c, q)
 	}
 	return m.replied(ctx, c, req, q, r, err)
@@ -71,7 +71,12 @@ func (m *Manager) serveITI21(ctx context.Context, c auth.Caller, q pixv2.Query) 
 		return r, err
 	}
 	for i := range page.Candidates {
-		r.Patients = append(r.Patients, pixv2.Told{IDs: page.Candidates[i].IDs, Demographics: &page.Candidates[i].Patient.Demographics})
+		found := &page.Candidates[i]
+		told := pixv2.Told{IDs: found.IDs, Demographics: &found.Patient.Demographics}
+		if q.Criteria.Visit != nil {
+			told.Visit = found.Patient.Visit
+		}
+		r.Patients = append(r.Patients, told)
 	}
 	if page.Next != "" {
 		r.Next = fmt.Sprintf("%d.%s", r.Before+len(r.Patients), page.Next)

@@ -92,7 +92,6 @@ func TestQueriesThatCannotBeRead(t *testing.T) {
 		{"deferred", qbp("Q23", "2.5", "QPD|IHE PIX Query|T1|S1^^^SOUTH", "RCP|D"), "RSP^K23^RSP_K23", "AE", "RCP^1^1|103"},
 		{"old version", qbp("Q23", "2.3.1", "QPD|IHE PIX Query|T1|S1^^^SOUTH", "RCP|I"), "RSP^K23^RSP_K23", "AR", "MSH^1^12|203"},
 		{"processing id", strings.Replace(qbp("Q22", "2.5", q22, "RCP|I"), "|P|2.5", "|X|2.5", 1), "RSP^K22^RSP_K21", "AR", "MSH^1^11|202"},
-		{"visits", qbp("ZV1", "2.5", "QPD|IHE PDVQ Query|T1|@PV1.3.1^WARD", "RCP|I"), "RSP^ZV2^RSP_ZV2", "AR", "MSH^1^9^1^2|201"},
 		{"other query", qbp("Q21", "2.5", q22, "RCP|I"), "ACK^Q21^ACK", "AR", "MSH^1^9^1^2|201"},
 		{"other cancellation", strings.Replace(qbp("J02", "2.5", "QID|T1|IHE PDQ Query"), "QBP^", "QCN^", 1), "ACK^J02^ACK", "AR", "MSH^1^9^1^2|201"},
 		{"cancellation of nothing", strings.Replace(qbp("J01", "2.5", "QID||IHE PDQ Query"), "QBP^", "QCN^", 1), "ACK^J01^ACK", "AE", "QID^1^1|101"},

@@ -1,4 +1,4 @@
-// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21) become Query, what they come to and notifications (ITI-10)
+// Package pixv2 speaks of patient identity in HL7 v2: feeds (ITI-8, ITI-30, ITI-31) become pix.Feed, queries (ITI-9, ITI-21, ITI-22) become Query, what they come to and notifications (ITI-10)
 // become messages, and errors get their places in the message.
 package pixv2
 
@@ -33,6 +33,7 @@ const (
 	maxRepetitions = 64   // of PID-3, PID-5, PID-11
 	maxID          = 250  // bytes of an identifier
 	maxValue       = 1024 // bytes of a name, an address, a telecom
+	maxVisit       = 4096 // bytes of a field of a visit
 	maxOwn         = 16   // segments of the sender's own that are kept
 	maxSegment     = 4096 // bytes of one of them
 )
@@ -94,7 +95,7 @@ func pair(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, 
 	return []pix.Feed{f}, nil
 }
 
-// patients walks PID and MRG, and keeps the segments that only the sender understands; others are of no concern here.
+// patients walks PID and MRG, and PV1 where nothing is given up, and keeps the segments that only the sender understands; others are of no concern here.
 func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Feed, error) {
 	withMRG := event.TakesPrior()
 	var feeds []pix.Feed
@@ -121,6 +122,12 @@ func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Fe
 				return feeds, err
 			}
 			feeds, open = append(feeds, f), false
+		case s.ID == "PV1" && !withMRG && len(feeds) > 0 && feeds[0].Patient.Visit == nil:
+			v, err := visitOf(s, domains)
+			if err != nil {
+				return feeds, err
+			}
+			feeds[0].Patient.Visit = v
 		case s.ID[0] == 'Z' && len(feeds) > 0:
 			if err := own(&feeds[len(feeds)-1].Patient, s); err != nil {
 				return feeds, err

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/pixv2"
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
@@ -16,7 +17,8 @@ func FuzzQuery(f *testing.F) {
 	f.Add([]byte(head + "QBP^Q22^QBP_Q21|Q1|P|2.5^FRA\rQPD|IHE PDQ Query|T1|@PID.5.1^A*~@PID.7^1979~@PID.3.1^1~@PID.3.4^INS|||||^^^INS\rRCP|I|5^RD\rDSC|3.AA|I\r"))
 	f.Add([]byte(head + "QCN^J01^QCN_J01|Q1|P|2.5\rQID|T1|IHE PDQ Query\r"))
 	f.Add([]byte("MSH$%*!@$A$B$C$D$20261123$$QBP%ZV1%QBP_Q21$1$P$2.5\rQPD$A$B\r"))
-	told := []pixv2.Told{{Demographics: &pix.Demographics{BirthDate: "1979", Addresses: []string{`A \T\ B^C`}}}}
+	f.Add([]byte(head + "QBP^ZV1^QBP_Q21|Q1|P|2.5\rQPD|IHE PDVQ Query|T1|@PV1.19.1^7~@PV1.19.4^STAYS~@PV1.3.2^1~@PV1.7.2.1^A*|||||^^^INS\rRCP|I|5^RD\r"))
+	told := []pixv2.Told{{Visit: &pix.Visit{Class: `A\T\`, Attending: "8^A&B~9", Number: hl7.CX{ID: "7"}}, Demographics: &pix.Demographics{BirthDate: "1979", Addresses: []string{`A \T\ B^C`}}}}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		m, err := hl7v2.Parse(in, tolerant)
 		if err != nil {

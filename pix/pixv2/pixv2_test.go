@@ -72,6 +72,7 @@ func FuzzADT(f *testing.F) {
 	f.Add([]byte("MSH|^~\\&|||||||ADT^A01|1|P|2.3.1\rPID|1||A^^^&1.2&ISO"))
 	f.Add([]byte("MSH|^~\\&|||||||ADT^A24|1|P|2.5^FRA^2.11\rPID|1||A^^^&1.2&ISO\rPID|2||B^^^&1.2&ISO"))
 	f.Add([]byte("MSH|^~\\&|||||||ADT^A47|1|P|2.5^FRA^2.11|||||FRA|8859/15\rPID|1||A^^^INS||D^Z^Z Y^^^^L|||||^^^^^^BDL^^63220|||||||||||||||||||||VALI~HOMD\rMRG|B^^^INS\rZFD|||Y|N|INSI|20211201\rZFA|X"))
+	f.Add([]byte("MSH|^~\\&|||||||ADT^A01|1|P|2.5\rPID|1||A^^^&1.2&ISO\rPV1||I|W^1||||8^A&B~9|||||||||||7^^^S|||||||||||||||||||||||||2026|2027"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := hl7v2.Parse(b, tolerant)
 		if err != nil {
@@ -82,6 +83,9 @@ func FuzzADT(f *testing.F) {
 			for _, feed := range feeds {
 				if feed.Patient.ID.ID == "" || feed.Event.TakesPrior() == feed.Prior.IsZero() || feed.Event.TakesTwo() == feed.With.IsZero() {
 					t.Fatalf("half a feed: %+v", feed)
+				}
+				if v := feed.Patient.Visit; v != nil && !v.Told() {
+					t.Fatalf("no visit: %+v", v)
 				}
 				if again, err := hl7.ParseCX(feed.Patient.ID.String()); err != nil || !again.Same(feed.Patient.ID) {
 					t.Fatalf("the identifier does not survive printing: %v", err)

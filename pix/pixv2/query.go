@@ -17,7 +17,7 @@ type Query struct {
 	Raw         []byte // QPD as it came, in UTF-8, for the audit record
 
 	ID       hl7.CX       // of ITI-9
-	Criteria pix.Criteria // of ITI-21
+	Criteria pix.Criteria // of ITI-21 and ITI-22
 	Wanted   []hl7.HD     // the domains whose identifiers are wanted; none: all
 	Max      int          // candidates of a page; 0: as many as we like
 	After    string       // DSC-1 of the page before
@@ -32,17 +32,15 @@ type kind struct {
 	read        func(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error
 }
 
-// kinds is the table of the queries by trigger event: [ITI-9 3.9.4.1] [ITI-21 3.21.4.1].
+// kinds is the table of the queries by trigger event: [ITI-9 3.9.4.1] [ITI-21 3.21.4.1] [ITI-22 3.22.4.1].
 var kinds = map[string]kind{
 	"Q23": {"ITI-9", "RSP^K23^RSP_K23", 4, readCrossReference},
 	"Q22": {"ITI-21", "RSP^K22^RSP_K21", 8, readDemographics},
+	"ZV1": {"ITI-22", "RSP^ZV2^RSP_ZV2", 8, readVisits},
 }
 
-// visits is the query for patients by their visits: it is known so that it is refused in its own form.
-const visits = "ZV1"
-
-// answers gives MSH-9 of the answer to a query event, also to one that is refused.
-var answers = map[string]string{"Q23": kinds["Q23"].answer, "Q22": kinds["Q22"].answer, visits: "RSP^ZV2^RSP_ZV2"}
+// visitQuery is QPD-1 of ITI-22, by which a cancellation says that it is one.
+const visitQuery = "IHE PDVQ Query"
 
 // queryVersions are those whose QPD and RCP read alike; the profile asks for 2.5.
 var queryVersions = []string{"2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
@@ -60,11 +58,8 @@ func Queries(m *hl7v2.Message) bool {
 
 // Transaction names what a query is, as far as its event says so.
 func Transaction(m *hl7v2.Message) string {
-	switch event := m.MSH().Field(9).Repetition(1).Component(2).Value(); event {
-	case "Q23":
-		return "ITI-9"
-	case visits:
-		return "ITI-22"
+	if k, ok := kinds[m.MSH().Field(9).Repetition(1).Component(2).Value()]; ok {
+		return k.transaction
 	}
 	return "ITI-21"
 }
@@ -86,10 +81,8 @@ func DecodeQuery(m *hl7v2.Message, domains []pix.Domain) (Query, error) {
 	}
 	k, ok := kinds[event.Component(2).Value()]
 	switch {
-	case event.Component(2).Value() == visits:
-		return q, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "visits are not kept here")
 	case !ok:
-		return q, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "event is not Q22 or Q23")
+		return q, refuse(pix.CodeUnsupportedEvent, pix.AtEvent, 0, "event is not Q22, Q23 or ZV1")
 	case !there:
 		return q, refuse(pix.CodeRequiredMissing, pix.AtQuery, 0, "QPD segment is missing")
 	case qpd.Field(1).Value() == "":
@@ -137,7 +130,9 @@ func cancel(q Query, m *hl7v2.Message) (Query, error) {
 	case qid.Field(2).Value() == "":
 		return q, located("QID^1^2", pix.CodeRequiredMissing, "message query name is missing")
 	}
-	q.Cancel, q.Raw = true, []byte(qid.Text())
+	if q.Cancel, q.Raw = true, []byte(qid.Text()); qid.Field(2).Value() == visitQuery {
+		q.Transaction = "ITI-22"
+	}
 	return q, nil
 }
 
@@ -214,8 +209,35 @@ var parameters = map[string]func(c *pix.Criteria) *string{
 	"PID.3.4": nil, "PID.3.4.1": nil, "PID.3.4.2": nil, "PID.3.4.3": nil,
 }
 
+// visitParameters is the table of what a query for visits may ask for besides [ITI-22 3.22.4.1.2.3].
+var visitParameters = map[string]func(c *pix.Criteria) *string{
+	"PV1.2":      func(c *pix.Criteria) *string { return &c.Visit.Class },
+	"PV1.3.1":    func(c *pix.Criteria) *string { return &c.Visit.Location[0] },
+	"PV1.3.2":    func(c *pix.Criteria) *string { return &c.Visit.Location[1] },
+	"PV1.3.3":    func(c *pix.Criteria) *string { return &c.Visit.Location[2] },
+	"PV1.3.4":    func(c *pix.Criteria) *string { return &c.Visit.Location[3] },
+	"PV1.7.1":    func(c *pix.Criteria) *string { return &c.Visit.Attending.ID },
+	"PV1.7.2.1":  func(c *pix.Criteria) *string { return &c.Visit.Attending.Family },
+	"PV1.7.3":    func(c *pix.Criteria) *string { return &c.Visit.Attending.Given },
+	"PV1.8.1":    func(c *pix.Criteria) *string { return &c.Visit.Referring.ID },
+	"PV1.8.2.1":  func(c *pix.Criteria) *string { return &c.Visit.Referring.Family },
+	"PV1.8.3":    func(c *pix.Criteria) *string { return &c.Visit.Referring.Given },
+	"PV1.9.1":    func(c *pix.Criteria) *string { return &c.Visit.Consulting.ID },
+	"PV1.9.2.1":  func(c *pix.Criteria) *string { return &c.Visit.Consulting.Family },
+	"PV1.9.3":    func(c *pix.Criteria) *string { return &c.Visit.Consulting.Given },
+	"PV1.10":     func(c *pix.Criteria) *string { return &c.Visit.Service },
+	"PV1.17.1":   func(c *pix.Criteria) *string { return &c.Visit.Admitting.ID },
+	"PV1.17.2.1": func(c *pix.Criteria) *string { return &c.Visit.Admitting.Family },
+	"PV1.17.3":   func(c *pix.Criteria) *string { return &c.Visit.Admitting.Given },
+	"PV1.19.1":   func(c *pix.Criteria) *string { return &c.Visit.Number.ID },
+	// The authority of PV1.19.1, whole or in parts.
+	"PV1.19.4": nil, "PV1.19.4.1": nil, "PV1.19.4.2": nil, "PV1.19.4.3": nil,
+}
+
 // same are other names for the parameters.
-var same = map[string]string{"PID.3": "PID.3.1", "PID.5": "PID.5.1", "PID.5.1.1": "PID.5.1", "PID.7.1": "PID.7", "PID.11.1.1": "PID.11.1", "PID.13": "PID.13.1"}
+var same = map[string]string{"PID.3": "PID.3.1", "PID.5": "PID.5.1", "PID.5.1.1": "PID.5.1", "PID.7.1": "PID.7", "PID.11.1.1": "PID.11.1", "PID.13": "PID.13.1",
+	"PV1.3": "PV1.3.1", "PV1.7": "PV1.7.1", "PV1.7.2": "PV1.7.2.1", "PV1.8": "PV1.8.1", "PV1.8.2": "PV1.8.2.1", "PV1.9": "PV1.9.1", "PV1.9.2": "PV1.9.2.1",
+	"PV1.17": "PV1.17.1", "PV1.17.2": "PV1.17.2.1", "PV1.19": "PV1.19.1"}
 
 // readDemographics is QPD of ITI-21: each repetition of QPD-3 is a name and a value.
 func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
@@ -224,8 +246,7 @@ func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
 	if n > maxCriteria {
 		return located("QPD^1^3", pix.CodeDataType, "more than "+strconv.Itoa(maxCriteria)+" repetitions")
 	}
-	var h hl7.HD
-	authorityAt := "" // the place of the authority
+	var patients, visits givenAuthority
 	given := map[string]bool{}
 	for i := 1; i <= n; i++ {
 		at, r := "QPD^1^3^"+strconv.Itoa(i), f.Repetition(i)
@@ -234,6 +255,11 @@ func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
 			name = s
 		}
 		into, known := parameters[name]
+		h := &patients
+		if !known && q.Criteria.Visit != nil {
+			into, known = visitParameters[name]
+			h = &visits
+		}
 		switch {
 		case !ok:
 			return located(at+"^1", pix.CodeDataType, "parameter is not @segment.field.component")
@@ -251,40 +277,64 @@ func readDemographics(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
 			*into(&q.Criteria) = r.Component(2).Value()
 			continue
 		}
-		authorityAt = at + "^2"
-		authorityPart(&h, name, r.Component(2))
+		h.at = at + "^2"
+		h.part(name, r.Component(2))
 	}
 	c := &q.Criteria
 	c.BirthDate = c.BirthDate[:min(len(c.BirthDate), 8)]
-	c.ID.AssigningAuthority = pix.Named(domains, h)
-	if h.UniversalID != "" && h.UniversalIDType == "" {
-		c.ID.AssigningAuthority.UniversalIDType = "ISO" // asked for by its number alone
+	if err := patients.complete(&c.ID, domains); err != nil {
+		return err
 	}
-	switch {
-	case authorityAt != "" && c.ID.ID == "":
-		return located(authorityAt, pix.CodeRequiredMissing, "assigning authority without an identifier")
-	case authorityAt != "" && !pix.Accepts(domains, c.ID.AssigningAuthority):
-		return located(authorityAt, pix.CodeUnknownKey, "assigning authority is not one that is known here")
+	if patients.at != "" && !pix.Accepts(domains, c.ID.AssigningAuthority) {
+		return located(patients.at, pix.CodeUnknownKey, "assigning authority is not one that is known here")
+	}
+	if c.Visit != nil {
+		return visits.complete(&c.Visit.Number, domains) // the authorities of visits are the hospitals' own: none is unknown
 	}
 	return nil
 }
 
-// authorityPart reads PID.3.4 whole, or one of its parts.
-func authorityPart(h *hl7.HD, name string, c hl7v2.Component) {
-	switch name {
-	case "PID.3.4":
-		*h = hl7.HD{NamespaceID: c.Subcomponent(1), UniversalID: c.Subcomponent(2), UniversalIDType: c.Subcomponent(3)}
-	case "PID.3.4.1":
+// readVisits is QPD of ITI-22: that of ITI-21 with more parameters.
+func readVisits(q *Query, qpd hl7v2.Segment, domains []pix.Domain) error {
+	q.Criteria.Visit = &pix.VisitCriteria{}
+	return readDemographics(q, qpd, domains)
+}
+
+// givenAuthority is that of an identifier that is asked for, and the place where it was given.
+type givenAuthority struct {
+	hl7.HD
+	at string
+}
+
+// part reads component 4 of an identifier whole, or one of its parts.
+func (h *givenAuthority) part(name string, c hl7v2.Component) {
+	switch _, part, _ := strings.Cut(name, ".4."); part {
+	case "":
+		h.HD = hl7.HD{NamespaceID: c.Subcomponent(1), UniversalID: c.Subcomponent(2), UniversalIDType: c.Subcomponent(3)}
+	case "1":
 		h.NamespaceID = c.Value()
-	case "PID.3.4.2":
+	case "2":
 		h.UniversalID = c.Value()
-	case "PID.3.4.3":
+	case "3":
 		h.UniversalIDType = c.Value()
 	}
 }
 
+// complete gives an identifier its authority.
+func (h *givenAuthority) complete(id *hl7.CX, domains []pix.Domain) error {
+	id.AssigningAuthority = pix.Named(domains, h.HD)
+	if h.UniversalID != "" && h.UniversalIDType == "" {
+		id.AssigningAuthority.UniversalIDType = "ISO" // asked for by its number alone
+	}
+	if h.at != "" && id.ID == "" {
+		return located(h.at, pix.CodeRequiredMissing, "assigning authority without an identifier")
+	}
+	return nil
+}
+
 // starred are the parameters whose value may end in *, which means whatever begins so.
-var starred = map[string]bool{"PID.5.1": true, "PID.5.2": true, "PID.11.1": true, "PID.11.3": true, "PID.11.4": true, "PID.11.5": true, "PID.11.6": true}
+var starred = map[string]bool{"PID.5.1": true, "PID.5.2": true, "PID.11.1": true, "PID.11.3": true, "PID.11.4": true, "PID.11.5": true, "PID.11.6": true,
+	"PV1.7.2.1": true, "PV1.7.3": true, "PV1.8.2.1": true, "PV1.8.3": true, "PV1.9.2.1": true, "PV1.9.3": true, "PV1.17.2.1": true, "PV1.17.3": true}
 
 // criterion checks a value.
 func criterion(name string, c hl7v2.Component) *pix.Error {

@@ -25,6 +25,7 @@ type Reply struct {
 type Told struct {
 	IDs          []hl7.CX
 	Demographics *pix.Demographics
+	Visit        *pix.Visit // of an answer to ITI-22
 }
 
 // queryPlaces gives the places of a query their ERL: # is the number of the wanted domain, $ the field that they stand in.
@@ -37,12 +38,12 @@ var queryPlaces = map[pix.Place]string{
 }
 
 // AnswerQuery builds the answer to a query: MSH, MSA, ERR, QAK, QPD, the patients, and DSC when there is more
-// [ITI-9 3.9.4.2.2] [ITI-21 3.21.4.2.2]. A cancellation and what is no query at all get a plain acknowledgement.
+// [ITI-9 3.9.4.2.2] [ITI-21 3.21.4.2.2] [ITI-22 3.22.4.2.2]. A cancellation and what is no query at all get a plain acknowledgement.
 func AnswerQuery(req *hl7v2.Message, r Reply) *hl7v2.Message {
 	event := req.MSH().Field(9).Repetition(1).Component(2).Value()
 	a := hl7v2.Answer{Code: hl7v2.AA, Time: r.At, ControlID: r.ControlID}
 	if req.MSH().Field(9).Value() == "QBP" {
-		a.Type = answers[event]
+		a.Type = kinds[event].answer
 	}
 	status := "OK"
 	if len(r.Patients) == 0 {
@@ -69,6 +70,9 @@ func AnswerQuery(req *hl7v2.Message, r Reply) *hl7v2.Message {
 	}
 	for i, t := range r.Patients {
 		m.Add(person(req.Delims, t, i+1)...)
+		if t.Visit != nil {
+			m.Add(visit(req.Delims, t.Visit)...)
+		}
 	}
 	if r.Next != "" {
 		m.Add("DSC", req.Delims.EscapeText(r.Next), "I")
@@ -89,7 +93,7 @@ func queryPlace(e *pix.Error, wanted int) string {
 // acknowledged is QAK. How many there are in all is said only when it is known: on the last page.
 func acknowledged(req *hl7v2.Message, qpd hl7v2.Segment, status string, r Reply) []string {
 	qak := []string{"QAK", qpd.Field(2).Text(), status, qpd.Field(1).Text()}
-	if len(r.Errors) > 0 || req.MSH().Field(9).Repetition(1).Component(2).Value() != "Q22" {
+	if len(r.Errors) > 0 || Transaction(req) == "ITI-9" {
 		return qak
 	}
 	n := len(r.Patients)
@@ -122,17 +126,23 @@ func person(d hl7v2.Delimiters, t Told, set int) []string {
 	}
 	pid[5], pid[11], pid[13] = repeated(d, names), repeated(d, t.Demographics.Addresses), repeated(d, t.Demographics.Telecoms)
 	pid[7], pid[8] = d.EscapeText(t.Demographics.BirthDate), d.EscapeText(t.Demographics.Sex)
-	for len(pid) > 0 && pid[len(pid)-1] == "" {
-		pid = pid[:len(pid)-1]
+	return trimmed(pid)
+}
+
+// trimmed is a segment without the empty fields at its end.
+func trimmed(fields []string) []string {
+	for len(fields) > 0 && fields[len(fields)-1] == "" {
+		fields = fields[:len(fields)-1]
 	}
-	return pid
+	return fields
 }
 
 // identifier is CX, in the delimiters of a message.
 func identifier(d hl7v2.Delimiters, id hl7.CX) string {
 	esc := d.EscapeText
 	h := id.AssigningAuthority
-	authority := strings.Join([]string{esc(h.NamespaceID), esc(h.UniversalID), esc(h.UniversalIDType)}, string(rune(d.Subcomponent)))
+	sub := string(rune(d.Subcomponent))
+	authority := strings.TrimRight(strings.Join([]string{esc(h.NamespaceID), esc(h.UniversalID), esc(h.UniversalIDType)}, sub), sub)
 	parts := []string{esc(id.ID), esc(id.CheckDigit), esc(id.CheckDigitScheme), authority, esc(id.TypeCode)}
 	return strings.TrimRight(strings.Join(parts, string(rune(d.Component))), string(rune(d.Component)))
 }

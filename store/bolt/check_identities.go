@@ -55,7 +55,7 @@ func (c *checker) identities() error {
 
 // identityRows follows every index row to its patient and asks whether he would write it.
 func (c *checker) identityRows() error {
-	for _, bucket := range []byte{bMember, bName, bBirth, bAlike} {
+	for _, bucket := range []byte{bMember, bName, bBirth, bAlike, bVisit} {
 		err := c.each(bucket, func(key, _ []byte) error {
 			number, err := seqOf(key)
 			if err != nil {

@@ -154,15 +154,19 @@ func encodeStrings[T ~string](e *encoder, list []T) {
 type decoder struct {
 	s       string
 	err     error
+	version byte
 	texts   []xds.LocalizedString // room for several lists, so that an object's many short lists are few allocations
 	strings []string
 }
 
 // newDecoder copies the value once, or not at all when it is a string already: every string that comes out is a piece of it.
-func newDecoder[T []byte | string](value T) *decoder {
+func newDecoder[T []byte | string](value T) *decoder { return newDecoderTo(value, codecVersion) }
+
+// newDecoderTo is for values that have a later version too.
+func newDecoderTo[T []byte | string](value T, last byte) *decoder {
 	d := &decoder{s: string(value)}
-	if v := d.byte(); d.err == nil && v != codecVersion {
-		d.err = fmt.Errorf("value has version %d, this program reads %d", v, codecVersion)
+	if d.version = d.byte(); d.err == nil && (d.version < codecVersion || d.version > last) {
+		d.err = fmt.Errorf("value has version %d, this program reads %d to %d", d.version, codecVersion, last)
 	}
 	return d
 }

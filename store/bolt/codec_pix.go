@@ -9,18 +9,75 @@ import (
 	"github.com/passerelle-sante/passerelle/pix"
 )
 
+// visitVersion is that of a patient with a visit, and of a merge of patients who have any. Without one they are written as they were before there
+// were visits.
+const visitVersion = 2
+
+func versionOf(patients ...*pix.Patient) byte {
+	for _, p := range patients {
+		if p.Visit != nil {
+			return visitVersion
+		}
+	}
+	return codecVersion
+}
+
 // appendPatient leaves out Number and Person, which are in the row of the identifier.
 func appendPatient(b []byte, x *pix.Patient) []byte {
-	e := &encoder{b: append(b, codecVersion)}
+	e := &encoder{b: append(b, versionOf(x))}
 	encodePatient(e, x)
+	if x.Visit != nil {
+		encodeVisit(e, x.Visit)
+	}
 	return e.b
 }
 
 func decodePatient(value []byte) (pix.Patient, error) {
-	d := newDecoder(value)
+	d := newDecoderTo(value, visitVersion)
 	var x pix.Patient
 	decodePatientFields(d, &x)
+	if d.version >= visitVersion {
+		x.Visit = decodeVisit(d)
+	}
 	return x, d.end()
+}
+
+func encodeVisit(e *encoder, v *pix.Visit) {
+	e.str(v.Class)
+	e.str(v.Location)
+	e.str(v.Attending)
+	e.str(v.Referring)
+	e.str(v.Consulting)
+	e.str(v.Service)
+	e.str(v.Admitting)
+	encodeCX(e, &v.Number)
+	encodeDTM(e, v.Admitted)
+	encodeDTM(e, v.Discharged)
+}
+
+func decodeVisit(d *decoder) *pix.Visit {
+	v := &pix.Visit{Class: d.str(), Location: d.str(), Attending: d.str(), Referring: d.str(), Consulting: d.str(), Service: d.str(), Admitting: d.str()}
+	decodeCX(d, &v.Number)
+	v.Admitted, v.Discharged = decodeDTM(d), decodeDTM(d)
+	return v
+}
+
+// encodeVisits keeps the visits of several patients, any of whom may have none.
+func encodeVisits(e *encoder, patients ...*pix.Patient) {
+	for _, p := range patients {
+		e.bool(p.Visit != nil)
+		if p.Visit != nil {
+			encodeVisit(e, p.Visit)
+		}
+	}
+}
+
+func decodeVisits(d *decoder, patients ...*pix.Patient) {
+	for _, p := range patients {
+		if d.bool() {
+			p.Visit = decodeVisit(d)
+		}
+	}
 }
 
 func encodePatient(e *encoder, x *pix.Patient) {
@@ -246,7 +303,8 @@ func decodeNumbers(d *decoder) []uint64 {
 }
 
 func appendMerge(b []byte, x *pix.Merge) []byte {
-	e := &encoder{b: append(b, codecVersion)}
+	version := versionOf(&x.Prior, &x.Survivor)
+	e := &encoder{b: append(b, version)}
 	e.str(string(x.Event))
 	encodeNumbered(e, &x.Prior)
 	encodeNumbered(e, &x.Survivor)
@@ -262,11 +320,14 @@ func appendMerge(b []byte, x *pix.Merge) []byte {
 	e.str(x.Transaction)
 	e.str(x.MessageID)
 	encodeDTM(e, x.At)
+	if version >= visitVersion {
+		encodeVisits(e, &x.Prior, &x.Survivor)
+	}
 	return e.b
 }
 
 func decodeMerge(value []byte) (pix.Merge, error) {
-	d := newDecoder(value)
+	d := newDecoderTo(value, visitVersion)
 	var x pix.Merge
 	x.Event = pix.Event(d.str())
 	decodeNumbered(d, &x.Prior)
@@ -281,6 +342,9 @@ func decodeMerge(value []byte) (pix.Merge, error) {
 	x.Transaction = d.str()
 	x.MessageID = d.str()
 	x.At = decodeDTM(d)
+	if d.version >= visitVersion {
+		decodeVisits(d, &x.Prior, &x.Survivor)
+	}
 	return x, d.end()
 }
 

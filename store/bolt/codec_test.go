@@ -63,6 +63,37 @@ func TestEveryFieldSurvives(t *testing.T) {
 	}
 }
 
+// Patients and merges without visits are written as they were before there were any, so that neither program is in the way of the other.
+func TestWithoutAVisitNothingIsNew(t *testing.T) {
+	rng := rand.New(rand.NewSource(2))
+	p, m := random[pix.Patient](t, rng), random[pix.Merge](t, rng)
+	p.Visit, m.Prior.Visit, m.Survivor.Visit = nil, nil, nil
+	e := &encoder{b: []byte{1}}
+	encodePatient(e, p)
+	if got := appendPatient(nil, p); !bytes.Equal(got, e.b) {
+		t.Errorf("a patient: %x, want %x", got, e.b)
+	}
+	if got := appendMerge(nil, m); got[0] != 1 {
+		t.Errorf("a merge has version %d", got[0])
+	}
+	p.Visit = &pix.Visit{Class: "I"}
+	got := appendPatient(nil, p)
+	if got[0] != 2 || !bytes.Equal(got[1:len(e.b)], e.b[1:]) {
+		t.Errorf("the visit is not behind the rest: %x", got)
+	}
+	if got[0] = 3; decodeFails(got) == nil {
+		t.Error("a version of tomorrow is read")
+	}
+	if decodeFails(append([]byte{2}, e.b[1:]...)) == nil {
+		t.Error("a visit that is missing is read")
+	}
+}
+
+func decodeFails(b []byte) error {
+	_, err := decodePatient(b)
+	return err
+}
+
 func survives[T any](t *testing.T, rng *rand.Rand, encode func([]byte, *T) []byte, decode func([]byte) (T, error)) {
 	t.Helper()
 	want := random[T](t, rng)

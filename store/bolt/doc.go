@@ -33,6 +33,7 @@
 //	q       family, given, sex, patient           -   names folded and cut, each ended by a zero; a row for each family name
 //	w       birth date (4 bytes), patient         -
 //	k       hash of a matcher's key, patient      -
+//	t       hash of a visit number, patient       -   by the number alone, whosever it is
 //	e       patient, patient                      pix.Link where the first number is the lesser one, else -
 //	h       patient, change                       pix.Change
 //	M       prior patient                         pix.Merge

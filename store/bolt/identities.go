@@ -45,6 +45,9 @@ func identityKeys(p *pix.Patient) []string {
 		keys = append(keys, string(appendSeq(birthKey(nil, t.BirthDate), p.Number)))
 	}
 	keys = append(keys, nameKeys(&t, p.Number)...)
+	if p.Visit != nil && p.Visit.Number.ID != "" {
+		keys = append(keys, string(appendSeq(visitKey(p.Visit.Number.ID), p.Number)))
+	}
 	for i, k := range p.Keys {
 		if !slices.Contains(p.Keys[:i], k) {
 			keys = append(keys, string(appendSeq(appendHash([]byte{bAlike}, k), p.Number)))
@@ -52,6 +55,8 @@ func identityKeys(p *pix.Patient) []string {
 	}
 	return keys
 }
+
+func visitKey(number string) []byte { return appendHash([]byte{bVisit}, number) }
 
 // birthKey is for whole dates.
 func birthKey(b []byte, date string) []byte {
@@ -149,8 +154,11 @@ func (t patientTx) Search(q *pix.Criteria, after string, yield func(p pix.Patien
 	})
 }
 
-// searchPrefix chooses the index: a whole birth date is shared by fewer people than any name.
+// searchPrefix chooses the index: the number of a visit is hardly shared, a whole birth date by fewer people than any name.
 func searchPrefix(q *pix.Criteria) []byte {
+	if number := q.VisitNumber(); number != "" {
+		return visitKey(number)
+	}
 	if len(q.BirthDate) == 8 {
 		return birthKey(nil, q.BirthDate)
 	}

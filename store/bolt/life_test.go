@@ -13,6 +13,9 @@ import (
 
 	bbolt "go.etcd.io/bbolt"
 
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/storetest"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -208,6 +211,52 @@ func TestCheckFindsDamage(t *testing.T) {
 		}
 		_ = db.Close()
 	}
+}
+
+// A store of a program that knew no visits: it has no bucket for them.
+func TestStoreWithoutVisits(t *testing.T) {
+	dir := t.TempDir()
+	db, err := bolt.Open(dir, bolt.Options{})
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := bbolt.Open(filepath.Join(dir, "index.bolt"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(raw.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("t")) }), raw.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = bolt.Open(dir, bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	found := 0
+	q := pix.Criteria{Visit: &pix.VisitCriteria{Number: hl7.CX{ID: "7001"}}}
+	search := func() {
+		err := db.Patients().View(t.Context(), func(tx manager.Tx) error {
+			return tx.Search(&q, "", func(pix.Patient, string) bool { found++; return true })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if search(); found != 0 {
+		t.Errorf("%d visits in an empty store", found)
+	}
+	err = db.Patients().Update(t.Context(), func(tx manager.Tx) error {
+		return tx.PutPatient(&pix.Patient{ID: storetest.Patient(1), Visit: &pix.Visit{Number: hl7.CX{ID: "7001"}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if search(); found != 1 {
+		t.Errorf("found %d", found)
+	}
+	check(t, db)
 }
 
 func TestForeignFormat(t *testing.T) {

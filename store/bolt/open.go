@@ -45,7 +45,8 @@ const (
 	bOpen     = 'O'
 	bOpenOf   = 'V'
 	bCrossing = 'X'
-	buckets   = "moiulpraxndsbAcNPqwkehMvOVX"
+	bVisit    = 't'
+	buckets   = "moiulpraxndsbAcNPqwkehMvOVXt"
 )
 
 // ErrLocked tells that another process has the store open.
@@ -137,12 +138,14 @@ func initIndex(tx *bbolt.Tx) error {
 		if v := m.Get([]byte("format")); len(v) != 1 || v[0] != formatVersion {
 			return fmt.Errorf("the store has format %v, this program reads %d", v, formatVersion)
 		}
-		return nil
 	}
-	for i := range len(buckets) {
-		if _, err := tx.CreateBucket([]byte(buckets[i : i+1])); err != nil {
+	for i := range len(buckets) { // also those that an older program did not know
+		if _, err := tx.CreateBucketIfNotExists([]byte(buckets[i : i+1])); err != nil {
 			return err
 		}
+	}
+	if m != nil {
+		return nil
 	}
 	return tx.Bucket([]byte{bMeta}).Put([]byte("format"), []byte{formatVersion})
 }

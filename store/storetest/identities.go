@@ -187,7 +187,7 @@ func reviews(t *testing.T, s manager.Store) {
 
 func traces(t *testing.T, s manager.Store) {
 	announce(t, s, 2)
-	m := pix.Merge{Event: pix.Merged, Prior: pix.Patient{ID: Patient(1), Number: 1, Person: 1, Status: pix.Qualified}, Into: Patient(2), Revision: 3,
+	m := pix.Merge{Event: pix.Merged, Prior: pix.Patient{ID: Patient(1), Visit: &pix.Visit{Class: "I", Number: Patient(7)}, Number: 1, Person: 1, Status: pix.Qualified}, Into: Patient(2), Revision: 3,
 		Lost: []pix.Link{{A: Patient(1), B: Patient(2), Reason: pix.Explicit}}, Gained: []pix.Link{}, Closed: []uint64{3}, Objects: []uint64{9, 4, 1 << 40}, At: "20261123083100"}
 	update(t, s, func(tx manager.Tx) error {
 		err := tx.PutMerge(m)
@@ -267,6 +267,9 @@ func search(t *testing.T, s manager.Store) {
 		if rng.IntN(2) == 0 {
 			p.Demographics.Names = append(p.Demographics.Names, hl7.XPN(one(families...)+"^"+one(givens...)+"^^^^^D"))
 		}
+		if rng.IntN(2) == 0 {
+			p.Visit = &pix.Visit{Class: one("I", "O"), Location: "WARD^" + one("1", "2"), Number: hl7.CX{ID: one("", "7001", "7002", "7003"), AssigningAuthority: hl7.HD{NamespaceID: one("", "STAYS")}}, Admitted: "20261122"}
+		}
 		if rng.IntN(20) == 0 {
 			p.MergedInto = Patient(1)
 		}
@@ -277,6 +280,9 @@ func search(t *testing.T, s manager.Store) {
 		q := pix.Criteria{Family: one(families...) + one("", "", "*"), Given: one("", one(givens...), "an*", "barthelemy*"), BirthDate: one("", "1979", "197903", "19790328", "19000101"), Sex: one("", "F"), City: one("", "", "Brest")}
 		if rng.IntN(10) == 0 {
 			q = pix.Criteria{ID: Patient(rng.IntN(310)), Sex: q.Sex}
+		}
+		if rng.IntN(3) == 0 {
+			q.Visit = &pix.VisitCriteria{Class: one("", "I"), Location: [4]string{1: one("", "2")}, Number: hl7.CX{ID: one("", "7001", "7002", "7009"), AssigningAuthority: hl7.HD{NamespaceID: one("", "STAYS")}}}
 		}
 		want, got := map[string]int{}, map[string]int{}
 		for i := range all {
