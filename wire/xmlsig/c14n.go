@@ -180,3 +180,12 @@ func appendEscaped(dst []byte, s string, table *[256]string) []byte {
 	}
 	return append(dst, s[from:]...)
 }
+
+// Canonicalize writes the element that begins at an offset of doc, its root where that is 0.
+func Canonicalize(doc []byte, from int, m Canonicalization) ([]byte, error) {
+	d, err := read(doc, from, Options{}.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	return d.canonical(0, m, -1), nil
+}
