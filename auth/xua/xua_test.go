@@ -506,12 +506,11 @@ func fresh(doc string, times ...string) string {
 func BenchmarkFirstSight(b *testing.B) {
 	w := everybody()
 	m := signed(b, vihf(), w.doctorSign)
-	v := verifier(b, nil)
 	b.SetBytes(int64(m.to - m.from))
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		v = verifier(b, nil)
+		v := verifier(b, nil)
 		b.StartTimer()
 		if _, err := ask(v, m, w.doctorAuth); err != nil {
 			b.Fatal(err)
