@@ -20,8 +20,9 @@ type Verifier struct {
 	cfg            Config
 	anchors, other *x509.CertPool
 	readers        sync.Pool
-	good           recent[[sha256.Size]byte, verified] // by the octets of the assertion and its namespaces
-	holders        recent[string, holder]              // by issuer and identifier
+	good           recent[[sha256.Size]byte, verified]  // by the octets of the assertion and its namespaces
+	holders        recent[string, holder]               // by issuer and identifier
+	signers        recent[[sha256.Size]byte, time.Time] // until when certificates that were sent are trusted, by their octets
 }
 
 // verified is an assertion that was found good, for the node that brought it.
@@ -37,7 +38,7 @@ type holder struct {
 	until         time.Time
 }
 
-// recheck is how long an assertion is taken for good without asking again, for its signer may be revoked.
+// recheck is how long an assertion, or a signer, is taken for good without asking again: a signer may be revoked.
 const recheck = 10 * time.Minute
 
 // New refuses a configuration that trusts nobody.
@@ -53,7 +54,7 @@ func New(cfg Config) (*Verifier, error) {
 		v.other.AddCert(c)
 	}
 	v.readers.New = func() any { return xmlpull.NewReader(nil, xmlpull.Options{BOM: true}) }
-	v.good.max, v.holders.max = cfg.Remembered, cfg.Remembered
+	v.good.max, v.holders.max, v.signers.max = cfg.Remembered, cfg.Remembered, cfg.Remembered
 	return v, nil
 }
 
@@ -78,11 +79,11 @@ func (v *Verifier) Caller(ctx context.Context, peer auth.Caller, node *x509.Cert
 	if err != nil {
 		return peer, err
 	}
-	v.good.put(key, verified{who, nodeKey, earliest(until, now.Add(recheck))})
+	v.good.put(key, verified{who, nodeKey, until})
 	return who.of(peer), nil
 }
 
-// find looks for the assertion in the header: where it begins, and the digest of its octets and of all that its prefixes may mean.
+// find looks for the assertion right within the header: where it begins, and the digest of its octets and of all that its prefixes may mean.
 func (v *Verifier) find(doc []byte, from int) (at int, key [sha256.Size]byte, err error) {
 	r := v.readers.Get().(*xmlpull.Reader)
 	defer func() {
@@ -92,12 +93,15 @@ func (v *Verifier) find(doc []byte, from int) (at int, key [sha256.Size]byte, er
 	r.Reset(doc)
 	h := sha256.New()
 	at = -1
+	security := 0 // its depth
 	for {
 		k, err := r.Next()
 		if err != nil {
 			return 0, key, &Error{Code: Malformed, Detail: err.Error(), err: err}
 		}
-		if k == xmlpull.Start && r.Offset() >= from && r.Is(saml.Space, "Assertion") {
+		if k == xmlpull.Start && r.Offset() == from {
+			security = r.Depth()
+		} else if k == xmlpull.Start && security > 0 && r.Depth() == security+1 && r.Is(saml.Space, "Assertion") {
 			if at >= 0 {
 				return 0, key, refuse(Malformed, "more than one assertion")
 			}
@@ -119,17 +123,17 @@ func (v *Verifier) find(doc []byte, from int) (at int, key [sha256.Size]byte, er
 	return at, key, nil
 }
 
-// judge verifies an assertion from the ground: signature and signer, then what it says.
+// judge verifies an assertion from the ground: signature and signer, then what it says. It says until when that holds without asking again.
 func (v *Verifier) judge(ctx context.Context, doc []byte, at int, node *x509.Certificate, now time.Time) (caller, time.Time, error) {
 	var none caller
+	var trusted time.Time
 	signed, err := xmlsig.Verify(doc, at, xmlsig.Options{SHA1: v.cfg.SHA1, Key: func(certs []*x509.Certificate) (crypto.PublicKey, error) {
 		if len(certs) == 0 {
 			return nil, refuse(Untrusted, "KeyInfo holds no certificate")
 		}
-		if err := v.trust(ctx, certs, node, now); err != nil {
-			return nil, err
-		}
-		return certs[0].PublicKey, nil
+		var err error
+		trusted, err = v.trust(ctx, certs, node, now)
+		return certs[0].PublicKey, err
 	}})
 	var own *Error
 	switch {
@@ -153,23 +157,42 @@ func (v *Verifier) judge(ctx context.Context, doc []byte, at int, node *x509.Cer
 	if err != nil {
 		return none, now, err
 	}
-	return c, earliest(until, signed.Certificates[0].NotAfter), v.claim(a, signed.Canonical, node, until)
+	return c, earliest(until, trusted), v.claim(a, signed.Canonical, node, until, now)
 }
 
 // claim makes the assertion the node's, or says that it is another's. One identifier stands for one assertion.
-func (v *Verifier) claim(a *saml.Assertion, content []byte, node *x509.Certificate, until time.Time) error {
+func (v *Verifier) claim(a *saml.Assertion, content []byte, node *x509.Certificate, until, now time.Time) error {
 	mine := holder{sha256.Sum256(node.Raw), sha256.Sum256(content), until}
-	had, ok := v.holders.getOrPut(a.Issuer.Value+"\x00"+a.ID, mine, func(h holder) bool { return v.cfg.Now().Before(h.until) })
+	had, ok := v.holders.getOrPut(a.Issuer.Value+"\x00"+a.ID, mine, func(h holder) bool { return now.Before(h.until) })
 	if ok && (had.node != mine.node || had.content != mine.content) {
 		return refuse(Replayed, "")
 	}
 	return nil
 }
 
-// trust judges the signer's certificate.
-func (v *Verifier) trust(ctx context.Context, certs []*x509.Certificate, node *x509.Certificate, now time.Time) error {
-	signer := certs[0]
-	between := v.other
+// trust judges the signer's certificate, the first of those that were sent, and says until when it is trusted without asking again.
+func (v *Verifier) trust(ctx context.Context, certs []*x509.Certificate, node *x509.Certificate, now time.Time) (time.Time, error) {
+	if v.cfg.Profile.separate && certs[0].Equal(node) {
+		return now, refuse(KeyUsage, "the certificate is for connections and not for signatures")
+	}
+	h := sha256.New()
+	for _, c := range certs {
+		h.Write(c.Raw)
+	}
+	key := [sha256.Size]byte(h.Sum(nil))
+	if until, ok := v.signers.get(key); ok && now.Before(until) {
+		return until, nil
+	}
+	if err := v.judgeSigner(ctx, certs, now); err != nil {
+		return now, err
+	}
+	until := earliest(now.Add(recheck), certs[0].NotAfter)
+	v.signers.put(key, until)
+	return until, nil
+}
+
+func (v *Verifier) judgeSigner(ctx context.Context, certs []*x509.Certificate, now time.Time) error {
+	signer, between := certs[0], v.other
 	if len(certs) > 1 {
 		between = v.other.Clone()
 		for _, c := range certs[1:] {
@@ -183,7 +206,7 @@ func (v *Verifier) trust(ctx context.Context, certs []*x509.Certificate, node *x
 	if u := signer.KeyUsage; u != 0 && u&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 || signer.IsCA {
 		return refuse(KeyUsage, "the certificate is not for signatures")
 	}
-	if v.cfg.Profile.separate && (signer.Equal(node) || forTLS(signer)) {
+	if v.cfg.Profile.separate && forTLS(signer) {
 		return refuse(KeyUsage, "the certificate is for connections and not for signatures")
 	}
 	return v.revocation(ctx, chains[0], now)

@@ -371,6 +371,8 @@ func TestForm(t *testing.T) {
 	}{
 		{"none", "NoAssertion", "SecurityTokenUnavailable", enveloped(nil)},
 		{"two", "MalformedAssertion: more than one assertion", "InvalidSecurityToken", enveloped(append(bytes.Clone(good), good...))},
+		{"deeper", "NoAssertion", "SecurityTokenUnavailable", enveloped([]byte("<x>" + string(good) + "</x>"))},
+		{"beside the header", "NoAssertion", "SecurityTokenUnavailable", message{[]byte("<e>" + string(good) + "<s></s></e>"), len(good) + 3, len(good) + 10}},
 		{"unsigned", "InvalidSignature: there is no signature", "FailedCheck", enveloped(unsigned)},
 		{"altered", "InvalidSignature: the element is not what was signed", "FailedCheck", enveloped(altered)},
 		{"malformed", "MalformedAssertion: line 1 column 203: unknown entity", "InvalidSecurityToken", enveloped([]byte("&x;"))},
@@ -450,6 +452,70 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// taken is an authority that has taken back certificates from some time on.
+type taken struct{ since time.Time }
+
+func (k *taken) Revoked(_ context.Context, _, _ *x509.Certificate, at time.Time) (bool, error) {
+	return !at.Before(k.since), nil
+}
+
+// TestRevokedLater: what was found good is asked for again after ten minutes.
+func TestRevokedLater(t *testing.T) {
+	w, clock := everybody(), now
+	v := verifier(t, func(c *xua.Config) {
+		forXUA(c)
+		c.Revocation, c.Now = &taken{now.Add(time.Minute)}, func() time.Time { return clock }
+	})
+	other := ofProvider()
+	other.ID = "_xua-2"
+	m, second := signed(t, ofProvider(), w.provider), signed(t, other, w.provider)
+	for i, c := range []struct {
+		m     message
+		after time.Duration
+		want  string
+	}{{m, 0, ""}, {m, 9 * time.Minute, ""}, {second, 9 * time.Minute, ""}, {second, 10 * time.Minute, "SignerRevoked"}, {m, 10 * time.Minute, "SignerRevoked"}} {
+		clock = now.Add(c.after)
+		if _, err := ask(v, c.m, w.clinicAuth); said(err) != c.want {
+			t.Errorf("%d: %q, want %q", i, said(err), c.want)
+		}
+	}
+}
+
+// TestChain: an authority between is taken from KeyInfo or from the configuration, and nothing else makes up for it.
+func TestChain(t *testing.T) {
+	w := everybody()
+	below, err := w.ca.Below("Authority for organisations")
+	must(err)
+	signer := certified(below, pkix.Name{CommonName: "Identity provider"}, x509.KeyUsageDigitalSignature)
+	known := func(c *xua.Config) {
+		forXUA(c)
+		c.AcceptUnknown = true // nobody publishes a list for this authority
+	}
+	sign := func(certs ...*x509.Certificate) message {
+		out, err := xmlsig.Signer{Key: signer.Key, Certificates: certs, Canonicalization: xmlsig.Exclusive()}.Sign(ofProvider().Append(nil), 0, 1)
+		must(err)
+		return enveloped(out)
+	}
+	for _, c := range []struct {
+		name   string
+		m      message
+		config func(*xua.Config)
+		want   string
+	}{
+		{"sent", sign(signer.Certificate, below.Certificate()), known, ""},
+		{"sent in the other order", sign(below.Certificate(), signer.Certificate), known, ""},
+		{"not sent", sign(signer.Certificate), known, "UntrustedSigner"},
+		{"configured", sign(signer.Certificate), func(c *xua.Config) { known(c); c.Intermediates = []*x509.Certificate{below.Certificate()} }, ""},
+		{"no list", sign(signer.Certificate, below.Certificate()), forXUA, "RevocationUnknown"},
+		{"the authority in place of the signer", sign(below.Certificate()), known, "SignerKeyUsage: the certificate is not for signatures"},
+		{"no certificate", sign(), known, "UntrustedSigner: KeyInfo holds no certificate"},
+	} {
+		if _, err := ask(verifier(t, c.config), c.m, w.clinicAuth); said(err) != c.want {
+			t.Errorf("%s: %q, want %q", c.name, said(err), c.want)
+		}
+	}
+}
+
 func TestBadConfig(t *testing.T) {
 	for name, c := range map[string]xua.Config{"no profile": {Anchors: []*x509.Certificate{everybody().ca.Certificate()}}, "no anchors": {Profile: xua.XUA()}} {
 		if _, err := xua.New(c); err == nil || err.Error() != "xua: "+name {
@@ -503,19 +569,30 @@ func fresh(doc string, times ...string) string {
 	return doc
 }
 
-func BenchmarkFirstSight(b *testing.B) {
-	w := everybody()
-	m := signed(b, vihf(), w.doctorSign)
-	b.SetBytes(int64(m.to - m.from))
+// alternate asks with each in turn of a verifier that remembers but one.
+func alternate(b *testing.B, ms [2]message, nodes [2]testpki.Identity) {
+	v := verifier(b, func(c *xua.Config) { c.Remembered = 1 })
+	b.SetBytes(int64(ms[0].to - ms[0].from))
 	b.ReportAllocs()
-	for b.Loop() {
-		b.StopTimer()
-		v := verifier(b, nil)
-		b.StartTimer()
-		if _, err := ask(v, m, w.doctorAuth); err != nil {
+	for i := 0; b.Loop(); i++ {
+		if _, err := ask(v, ms[i%2], nodes[i%2]); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkFirstSight: an assertion never seen, of somebody who has signed others in the last minutes.
+func BenchmarkFirstSight(b *testing.B) {
+	w, other := everybody(), vihf()
+	other.ID = "_vihf-2"
+	alternate(b, [2]message{signed(b, vihf(), w.doctorSign), signed(b, other, w.doctorSign)}, [2]testpki.Identity{w.doctorAuth, w.doctorAuth})
+}
+
+// BenchmarkUnknownSigner: as before, and the signer's chain and revocation list are judged too.
+func BenchmarkUnknownSigner(b *testing.B) {
+	w, other := everybody(), indirect()
+	other.ID = "_vihf-2"
+	alternate(b, [2]message{signed(b, vihf(), w.doctorSign), signed(b, other, w.clinicSign)}, [2]testpki.Identity{w.doctorAuth, w.clinicAuth})
 }
 
 func BenchmarkSecondSight(b *testing.B) {
