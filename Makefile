@@ -49,6 +49,7 @@ peers: deps-system $(CXF_JAR)
 	PASSERELLE_SAXON=all $(GO) test ./cda/schematron -run '^TestSaxon$$' -v -count=1
 	PASSERELLE_PEERS_PYTHON=$(PEERS)/bin/python PASSERELLE_PEERS_CXF="$(CXF_JAR)" $(GO) test ./gateway -run '^TestPeer' -v -count=1
 	./conformance/peers/smime.sh
+	./conformance/peers/xmlsec.sh
 	./conformance/peers/mail.sh
 
 # What it needs is fetched the first time only.

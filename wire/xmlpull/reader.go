@@ -146,6 +146,16 @@ func (r *Reader) AttrNS(space, local string) (string, bool) {
 	return "", false
 }
 
+// AttrPrefix is the prefix that attribute i of the current Start was written with.
+func (r *Reader) AttrPrefix(i int) string { return r.raw[i] }
+
+// Declared calls f for every namespace that the current Start declares, in document order; an empty prefix is the default namespace.
+func (r *Reader) Declared(f func(prefix, uri string)) {
+	for _, b := range r.ns[r.cur.ns:] {
+		f(b.prefix, b.uri)
+	}
+}
+
 // Text is the content of the current Text, entities resolved and line ends normalized.
 func (r *Reader) Text() string { return r.text }
 

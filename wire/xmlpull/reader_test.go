@@ -248,6 +248,28 @@ func TestChildren(t *testing.T) {
 	}
 }
 
+// TestPrefixes: names as they were written, for who has to write them so again.
+func TestPrefixes(t *testing.T) {
+	r := xmlpull.NewReader([]byte(`<p:a xmlns:p="u" xmlns="v"><b p:x="" y="" xmlns:q="w"/></p:a>`), xmlpull.Options{})
+	var got []string
+	for k, err := r.Next(); k != xmlpull.EOF; k, err = r.Next() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k != xmlpull.Start {
+			continue
+		}
+		got = append(got, "element "+r.Prefix())
+		for i, a := range r.Attrs() {
+			got = append(got, r.AttrPrefix(i)+":"+a.Name.Local)
+		}
+		r.Declared(func(prefix, uri string) { got = append(got, prefix+"="+uri) })
+	}
+	if want := "[element p p=u =v element  p:x :y q=w]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
 func TestContentErrors(t *testing.T) {
 	for _, c := range []struct {
 		in, want string
