@@ -163,20 +163,30 @@ func newID() string {
 
 var idForm = regexp.MustCompile(`^[0-9a-f]{16}-[0-9a-f]{16}$`)
 
+// writers are used again: each has a buffer of 64 KiB.
+var writers sync.Pool
+
 func (s *Spool) write(to Folder, id string, line []byte, content io.Reader) (size int64, err error) {
 	tmp := filepath.Join(s.dir, "tmp", id)
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return 0, err
 	}
-	w := bufio.NewWriterSize(f, 64<<10)
+	w, _ := writers.Get().(*bufio.Writer)
+	if w == nil {
+		w = bufio.NewWriterSize(nil, 64<<10)
+	}
+	w.Reset(f)
 	_, err = w.Write(line)
 	if err == nil {
-		size, err = io.Copy(w, content)
+		// Not by the file's own ReadFrom: it would write what comes in the small pieces in which it comes.
+		size, err = io.Copy(struct{ io.Writer }{w}, content)
 	}
 	if err == nil {
 		err = w.Flush()
 	}
+	w.Reset(nil)
+	writers.Put(w)
 	if err == nil {
 		err = journal.Datasync(f)
 	}

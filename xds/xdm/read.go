@@ -62,8 +62,14 @@ type reader struct {
 // inflaters are used again: each has a window of 32 KiB.
 var inflaters sync.Pool
 
-// inflate unpacks faster than the standard library.
+// inflate unpacks faster than the standard library, most of all what lies in memory.
 func inflate(r io.Reader) io.ReadCloser {
+	if s, ok := r.(*io.SectionReader); ok && s.Size() <= 1<<20 {
+		b := make([]byte, s.Size())
+		if n, err := s.ReadAt(b, 0); n == len(b) || err == nil { // what cannot be read here fails where it is unpacked
+			r = bytes.NewReader(b)
+		}
+	}
 	if f, ok := inflaters.Get().(*inflater); ok {
 		if f.ReadCloser.(flate.Resetter).Reset(r, nil) == nil {
 			return f
