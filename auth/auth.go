@@ -5,6 +5,7 @@ package auth
 // Caller is who stands behind a request. Every actor method that touches patient data takes one; an empty field means "not said". What is coded is
 // code^system.
 type Caller struct {
+	Capacity       Capacity
 	Node           string // common name of the client certificate (ITI-19), or the mailbox, or the local command
 	Subject        string // the certificate's whole subject, for the audit record
 	Address        string // network address the request came from, without port
@@ -23,3 +24,15 @@ type Caller struct {
 	ReplyTo        string // wsa:ReplyTo as the peer sent it, for the audit record (UserID of the requester)
 	Endpoint       string // the address the peer called, for the audit record
 }
+
+// Capacity is in what quality somebody asks.
+type Capacity string
+
+// The capacities. A node that speaks for itself, without naming a person, has none.
+const (
+	CapacityNode           Capacity = ""
+	CapacityProfessional   Capacity = "professional"   // a verified assertion names him
+	CapacityPatient        Capacity = "patient"        // the holder of the record: Person is his identifier
+	CapacityRepresentative Capacity = "representative" // who acts for the holder
+	CapacityOperator       Capacity = "operator"       // on this machine, through the control socket
+)
