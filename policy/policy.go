@@ -11,9 +11,9 @@ import (
 
 // Facts is what decisions are made of, as of one moment. A store's transaction gives them, so that a decision and what it is about are of the same moment.
 type Facts interface {
-	// Record gives what is known of a patient's shared record, by the identifier his documents are filed by; nil when nothing is. It may be kept and
-	// not be changed.
-	Record(patient hl7.CX) (*Record, error)
+	// SharedRecord gives what is known of a patient's shared record, by the identifier his documents are filed by; nil when nothing is. It may be kept
+	// and not be changed, save in an update.
+	SharedRecord(patient hl7.CX) (*Record, error)
 	// Members gives who belongs to a group practice or to the team of a structure, by its identifier; now or earlier.
 	Members(group string) ([]Membership, error)
 }
@@ -164,9 +164,4 @@ type Membership struct {
 	Party Party // Person, Name, Role
 	From  time.Time
 	Until time.Time // exclusive; zero has no end
-}
-
-// lasts tells whether a moment lies in a term.
-func lasts(from, until, now time.Time) bool {
-	return !now.Before(from) && (until.IsZero() || now.Before(until))
 }

@@ -41,6 +41,9 @@
 //	O       review                                -   that are open
 //	V       hash of patient, review               -   that are open, for each end
 //	X       cross-reference event                 pix.CrossReference
+//	y       patient (CX.Key)                      policy.Record, as JSON
+//	H       hash of holder, patient (CX.Key)      patient; a row for each person, group and structure that a right of the record names
+//	g       group or structure                    []policy.Membership, as JSON
 //	d       doc                                   xds.StoredDocument, in the order of arrival
 //	s       doc                                   -   staged documents
 //	b       blob, doc                             -

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"os"
 )
@@ -18,3 +19,15 @@ func (db *DB) Abandon() error {
 	db.stopped.Wait()
 	return errors.Join(db.journal.Close(), db.bb.Close())
 }
+
+// UpdateRecords and ViewRecords give the rows of shared records as they are.
+func UpdateRecords(db *DB, ctx context.Context, f func(*writeTx) error) error {
+	return db.update(ctx, f)
+}
+
+func ViewRecords(db *DB, ctx context.Context, f func(*reader) error) error { return db.view(ctx, f) }
+
+type (
+	RecordsUpdate = writeTx
+	RecordsView   = reader
+)

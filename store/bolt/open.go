@@ -46,7 +46,10 @@ const (
 	bOpenOf   = 'V'
 	bCrossing = 'X'
 	bVisit    = 't'
-	buckets   = "moiulpraxndsbAcNPqwkehMvOVXt"
+	bRecord   = 'y'
+	bHolder   = 'H'
+	bGroup    = 'g'
+	buckets   = "moiulpraxndsbAcNPqwkehMvOVXtyHg"
 )
 
 // ErrLocked tells that another process has the store open.
@@ -82,6 +85,7 @@ type DB struct {
 	flushes flushState
 	records sync.Pool // *[]byte, buffers of journal records
 	cache   *cache    // nil when there is none
+	facts   memo
 }
 
 // Open opens or creates the store in dir.

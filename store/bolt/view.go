@@ -23,7 +23,7 @@ func (db *DB) view(ctx context.Context, fn func(*reader) error) error {
 		return err
 	}
 	db.visible.RLock()
-	r := &reader{layers: db.seen, cache: db.cache}
+	r := &reader{layers: db.seen, cache: db.cache, facts: &db.facts}
 	tx, err := db.bb.Begin(false)
 	db.visible.RUnlock()
 	if err != nil {
@@ -42,6 +42,7 @@ type reader struct {
 	opened [len(buckets)]*bbolt.Bucket
 	key    []byte // for building keys
 	cache  *cache // of views; an update changes what it reads and has none
+	facts  *memo  // of views
 }
 
 func (r *reader) close() {
