@@ -138,6 +138,7 @@ type Stay struct {
 	From      time.Time
 	Until     time.Time // of discharge; zero while it lasts
 	Refused   bool      // the patient refuses the team of this stay
+	Except    []string  // members of the team whom he excludes, by Person
 }
 
 // Representative acts for the patient: parents of a minor until his majority, a guardian until his charge ends.
