@@ -53,6 +53,7 @@ type Reason string
 const (
 	NoRecord        Reason = "no record is open"
 	NoRight         Reason = "no right"
+	Unknown         Reason = "no such document"
 	Ended           Reason = "the right has ended"
 	Refused         Reason = "refused by the patient"
 	Opposed         Reason = "the patient opposed emergency access"

@@ -13,11 +13,12 @@ type judge struct {
 	tx   Tx
 	sub  *xds.Submission
 	f    *xds.Findings
+	eyes *eyes                 // of who submits
 	here map[xds.ObjectID]bool // ids of the submission's own objects
 }
 
-func newJudge(tx Tx, sub *xds.Submission, f *xds.Findings) *judge {
-	j := &judge{tx: tx, sub: sub, f: f, here: map[xds.ObjectID]bool{sub.Set.ID: true}}
+func newJudge(tx Tx, sub *xds.Submission, f *xds.Findings, y *eyes) *judge {
+	j := &judge{tx: tx, sub: sub, f: f, eyes: y, here: map[xds.ObjectID]bool{sub.Set.ID: true}}
 	for _, e := range sub.Entries {
 		j.here[e.ID] = true
 	}
@@ -32,6 +33,9 @@ func newJudge(tx Tx, sub *xds.Submission, f *xds.Findings) *judge {
 
 func (j *judge) judge() error {
 	if err := j.patient(); err != nil {
+		return err
+	}
+	if err := j.deposit(); err != nil {
 		return err
 	}
 	if err := j.newObjects(); err != nil {
@@ -178,6 +182,9 @@ func (j *judge) source(p xds.Place, a *xds.Association) error {
 
 func (j *judge) target(p xds.Place, a *xds.Association) error {
 	o, ok, err := j.tx.Object(a.Target)
+	if err == nil && ok {
+		ok, err = j.mayRelate(a, o)
+	}
 	if err != nil {
 		return err
 	}
