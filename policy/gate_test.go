@@ -86,8 +86,8 @@ func gate(t *testing.T) *policy.Gate {
 	t.Helper()
 	g, err := policy.New(policy.Config{Matrix: policy.France(), Clock: func() time.Time { return now }, TeamAfter: 48 * time.Hour,
 		Persons: []string{"1.2.250.1.71.4.2.1"},
-		Nodes: func(n string) policy.NodeRights {
-			return map[string]policy.NodeRights{"lab": {Structure: clinic, Write: true}, "hub": {Read: true}}[n]
+		Nodes: func(c auth.Caller) policy.NodeRights {
+			return map[string]policy.NodeRights{"lab": {Structure: clinic, Write: true}, "hub": {Read: true}}[c.Node]
 		}})
 	if err != nil {
 		t.Fatal(err)

@@ -277,6 +277,55 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 	return decisions, err
 }
 
+// ErrNoSuchDocument tells that an explanation was asked of a document that is not registered for the patient.
+var ErrNoSuchDocument = errors.New("no document of that unique id is registered for the patient")
+
+// Explain tells what would be decided now if c asked for a patient's record or, when uid is not empty, for a document of it: and which facts were weighed. It is
+// for who keeps the gateway; nothing of the document is given.
+func (r *Registry) Explain(ctx context.Context, c auth.Caller, patient hl7.CX, uid xds.UniqueID) (d policy.Decision, steps []policy.Step, err error) {
+	err = r.cfg.Store.View(ctx, func(tx Tx) error {
+		var entry *xds.DocumentEntry
+		if uid != "" {
+			if entry, err = newestOf(tx, patient, uid); err != nil {
+				return err
+			}
+		}
+		d, steps, err = r.cfg.Gate.Sight(tx, c).Explain(patient, entry)
+		if err != nil || entry == nil || !d.Allow {
+			return err
+		}
+		// What the entry alone does not decide: what made it obsolete.
+		if ok, err := newEyes(tx, r.cfg.Gate, c).see(xds.Object{Entry: entry}); err != nil || ok {
+			return err
+		}
+		d = policy.Decision{Reason: policy.Hidden}
+		steps = append(steps, policy.Step{Fact: "obsolete", Says: "by a document that the caller may not see", Decides: true})
+		return nil
+	})
+	return d, steps, err
+}
+
+func newestOf(tx Tx, patient hl7.CX, uid xds.UniqueID) (*xds.DocumentEntry, error) {
+	ids, err := tx.ByUniqueID(uid)
+	if err != nil {
+		return nil, err
+	}
+	var newest *xds.DocumentEntry
+	for _, id := range ids {
+		o, ok, err := tx.Object(id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && o.Entry != nil && o.Entry.PatientID.Same(patient) && (newest == nil || o.Entry.Version >= newest.Version) {
+			newest = o.Entry
+		}
+	}
+	if newest == nil {
+		return nil, ErrNoSuchDocument
+	}
+	return newest, nil
+}
+
 // deposit judges what a submission may bring: into whose record, and marked how [DMP-B1, DMP-B3].
 func (j *judge) deposit() error {
 	d, err := j.eyes.sight.Feed(j.sub.Set.PatientID)

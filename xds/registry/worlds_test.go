@@ -545,7 +545,9 @@ func TestWorlds(t *testing.T) {
 	}
 	defer db.Close()
 	gate, err := policy.New(policy.Config{Matrix: policy.France(), TeamAfter: 48 * time.Hour, Persons: []string{"1.2.250.1.71.4.2.1"}, Clock: func() time.Time { return worldsNow },
-		Nodes: func(n string) policy.NodeRights { return policy.NodeRights{Read: n == "hub", Write: n == "lab"} }})
+		Nodes: func(c auth.Caller) policy.NodeRights {
+			return policy.NodeRights{Read: c.Node == "hub", Write: c.Node == "lab"}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
