@@ -338,6 +338,7 @@ func (j *judge) deposit() error {
 	case d.Allow:
 	case d.Reason == policy.NotAboutPatient:
 		j.f.Add(xds.CodePatientIDDoesNotMatch, set, j.sub.Set.PatientID.String(), "the assertion is about another patient", "DMP-T2")
+	case d.Reason == policy.NoRecord && j.opens():
 	case d.Reason == policy.NoRecord:
 		j.f.Add(xds.CodeUnknownPatientID, set, j.sub.Set.PatientID.String(), "no shared record is open for this patient", "DMP-B1")
 	default:
@@ -353,6 +354,11 @@ func (j *judge) deposit() error {
 	return nil
 }
 
+// opens tells whether the submission brings the consent that opens the record it is for.
+func (j *judge) opens() bool {
+	return j.c.Capacity != auth.CapacityNode && slices.ContainsFunc(j.sub.Entries, func(e xds.DocumentEntry) bool { return j.gate.Opens(&e) })
+}
+
 // mayRelate tells whether a submission may point to a registered object. What it may not point to is not there.
 func (j *judge) mayRelate(a *xds.Association, o xds.Object) (bool, error) {
 	if j.eyes.sight == nil || o.Entry == nil {
@@ -365,24 +371,40 @@ func (j *judge) mayRelate(a *xds.Association, o xds.Object) (bool, error) {
 	return j.eyes.see(o)
 }
 
-// inherit lets what replaces a masked document be masked as well.
-func (r *Registry) inherit(tx Tx, sub *xds.Submission) error {
+// inherit lets what replaces a masked document be masked as well, and puts what consent documents say into the patient's record.
+func (r *Registry) inherit(tx UpdateTx, c auth.Caller, sub *xds.Submission) error {
 	if r.cfg.Gate == nil {
 		return nil
 	}
-	for _, a := range sub.Associations {
-		if !a.Type.Replaces() {
-			continue
-		}
-		old, ok, err := tx.Object(a.Target)
+	for i := range sub.Entries {
+		e := &sub.Entries[i]
+		old, err := replacedBy(tx, sub, e.ID)
 		if err != nil {
 			return err
 		}
-		for i := range sub.Entries {
-			if e := &sub.Entries[i]; ok && old.Entry != nil && e.ID == a.Source {
-				r.cfg.Gate.Inherit(e, old.Entry)
+		if old != nil {
+			r.cfg.Gate.Inherit(e, old)
+		}
+		rec, err := tx.SharedRecord(sub.Set.PatientID)
+		if err != nil {
+			return err
+		}
+		if rec, changed := r.cfg.Gate.Consented(rec, c, e, old); changed {
+			if err := tx.PutRecord(rec); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// replacedBy gives the registered entry in whose place one of the submission comes, nil when there is none.
+func replacedBy(tx Tx, sub *xds.Submission, id xds.ObjectID) (*xds.DocumentEntry, error) {
+	for _, a := range sub.Associations {
+		if a.Source == id && a.Type.Replaces() {
+			old, _, err := tx.Object(a.Target)
+			return old.Entry, err
+		}
+	}
+	return nil, nil
 }

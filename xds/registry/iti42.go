@@ -66,7 +66,7 @@ func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *
 		// The submission is refused already; what the registry has to say about it completes the list.
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
 			y := newEyes(tx, r.cfg.Gate, c)
-			err := newJudge(tx, sub, &f, y).judge()
+			err := r.newJudge(tx, c, sub, &f, y).judge()
 			if decision = y.account(); err != nil {
 				return err
 			}
@@ -85,14 +85,14 @@ func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *
 
 // register runs alone against the store: judge, then write everything.
 func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub *xds.Submission, stored []xds.StoredDocument, also []*atna.AuditMessage, f *xds.Findings, y *eyes) error {
-	j := newJudge(tx, sub, f, y)
+	j := r.newJudge(tx, c, sub, f, y)
 	if err := j.judge(); err != nil {
 		return err
 	}
 	if err := f.List.Err(); err != nil {
 		return f.List
 	}
-	if err := r.inherit(tx, sub); err != nil {
+	if err := r.inherit(tx, c, sub); err != nil {
 		return err
 	}
 	r.name(sub, domain)

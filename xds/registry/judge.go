@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -13,12 +15,14 @@ type judge struct {
 	tx   Tx
 	sub  *xds.Submission
 	f    *xds.Findings
-	eyes *eyes                 // of who submits
+	eyes *eyes // of who submits
+	gate *policy.Gate
+	c    auth.Caller
 	here map[xds.ObjectID]bool // ids of the submission's own objects
 }
 
-func newJudge(tx Tx, sub *xds.Submission, f *xds.Findings, y *eyes) *judge {
-	j := &judge{tx: tx, sub: sub, f: f, eyes: y, here: map[xds.ObjectID]bool{sub.Set.ID: true}}
+func (r *Registry) newJudge(tx Tx, c auth.Caller, sub *xds.Submission, f *xds.Findings, y *eyes) *judge {
+	j := &judge{tx: tx, sub: sub, f: f, eyes: y, gate: r.cfg.Gate, c: c, here: map[xds.ObjectID]bool{sub.Set.ID: true}}
 	for _, e := range sub.Entries {
 		j.here[e.ID] = true
 	}

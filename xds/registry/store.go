@@ -49,6 +49,8 @@ type UpdateTx interface {
 	Put(o xds.Object) error
 	// Keep remembers where a repository that shares this store holds a document's bytes.
 	Keep(d xds.StoredDocument) error
+	// PutRecord keeps what is known of a patient's shared record.
+	PutRecord(r *policy.Record) error
 	// Record keeps the audit message in the same commit.
 	Record(m *atna.AuditMessage) error
 }
