@@ -50,7 +50,7 @@ func answer(req *soap.Request, es xds.Errors) *soap.Response {
 func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *xds.Submission, stored []xds.StoredDocument, also ...*atna.AuditMessage) (xds.Errors, error) {
 	domain := r.cfg.Domain()
 	f := xds.Findings{MetadataError: xds.CodeRegistryMetadataError}
-	err := sub.Resolve(r.filed(ctx, c))
+	err := sub.Resolve(c, r.filed(ctx, c))
 	sub.Validate(domain, xds.Registering, &f)
 	if err != nil {
 		err = fmt.Errorf("resolve the patient: %w", err)

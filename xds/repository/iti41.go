@@ -162,10 +162,12 @@ func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub 
 
 // resolve names the patients as their documents are filed.
 func (r *Repository) resolve(ctx context.Context, c auth.Caller, sub *xds.Submission) error {
-	if r.cfg.Patients == nil {
-		return nil
-	}
-	err := sub.Resolve(func(id hl7.CX) (hl7.CX, bool, error) { return r.cfg.Patients.NationalID(ctx, c, id) })
+	err := sub.Resolve(c, func(id hl7.CX) (hl7.CX, bool, error) {
+		if r.cfg.Patients == nil {
+			return id, true, nil
+		}
+		return r.cfg.Patients.NationalID(ctx, c, id)
+	})
 	if err != nil {
 		return fmt.Errorf("resolve the patient: %w", err)
 	}
