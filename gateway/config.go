@@ -27,6 +27,7 @@ type Config struct {
 	Repository RepositoryConfig `yaml:"repository"`
 	Documents  DocumentsConfig  `yaml:"documents"`
 	Patients   PatientsConfig   `yaml:"patients"`
+	Access     AccessConfig     `yaml:"access"`
 	Mailbox    MailboxConfig    `yaml:"mailbox"`
 	Audit      AuditConfig      `yaml:"audit"`
 	Clock      ClockConfig      `yaml:"clock"`
@@ -172,6 +173,7 @@ func defaults() Config {
 		Audit:     AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
 		Clock:     ClockConfig{MaxOffset: 1000, Every: 600},
 		Store:     StoreConfig{ObjectCache: 128 << 20},
+		Access:    AccessConfig{Assertions: AssertionsConfig{Profile: "none", Skew: 60, MaxAge: 300, MaxLife: 24 * 3600, MaxSession: 4 * 3600, Remembered: 10_000}},
 		Mailbox:   defaultMailbox(),
 		Log:       LogConfig{Format: "json", Level: "info"},
 	}
@@ -239,6 +241,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 	}
 	c.checkAudit(wrong)
 	c.checkMailbox(wrong)
+	c.checkAccess(wrong)
 	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)
@@ -339,10 +342,12 @@ func (c *Config) resolve(dir string) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
-	c.Mailbox.resolve(func(p *string) {
+	at := func(p *string) {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
-	})
+	}
+	c.Mailbox.resolve(at)
+	c.Access.Assertions.resolve(at)
 	c.Documents.Validation.resolve(dir)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
+	"github.com/passerelle-sante/passerelle/auth/xua"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
@@ -55,6 +56,7 @@ type Gateway struct {
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
 	mailbox    *mailbox           // nil when there is none
+	verifier   *xua.Verifier      // nil when no assertions are taken
 	clock      *clock
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
@@ -154,6 +156,9 @@ func (g *Gateway) buildActors(version string) (err error) {
 		if err != nil {
 			return err
 		}
+	}
+	if g.verifier, err = g.cfg.Access.Assertions.verifier(); err != nil {
+		return err
 	}
 	if g.judge, err = g.newJudge(); err != nil {
 		return err
