@@ -14,6 +14,7 @@ import (
 	"github.com/passerelle-sante/passerelle/auth/xua"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
+	"github.com/passerelle-sante/passerelle/xds/repository"
 )
 
 // AccessConfig is about who asks: the persons behind nodes, and nodes that act for themselves.
@@ -110,19 +111,24 @@ func (c *Config) checkAccess(wrong func(key, format string, args ...any)) {
 		}
 	}
 	a := &c.Access.Assertions
-	if a.Profile == "none" {
-		if a.Required != (RequiredConfig{}) {
-			wrong("access.assertions.required", "assertions are due and none is taken: set access.assertions.profile to xua or vihf")
-		}
-		return
-	}
-	if profiles[a.Profile] == nil {
+	lots, known := lotRules[c.Repository.LotSignature]
+	switch {
+	case !known:
+		wrong("repository.lot_signature", "%q is not ignore, verify or require", c.Repository.LotSignature)
+	case a.Profile == "none" && a.Required != (RequiredConfig{}):
+		wrong("access.assertions.required", "assertions are due and none is taken: set access.assertions.profile to xua or vihf")
+	case a.Profile != "none" && profiles[a.Profile] == nil:
 		wrong("access.assertions.profile", "%q is not xua, vihf or none", a.Profile)
-		return
-	}
-	if c.Listen.SOAP == "" {
+	case a.Profile != "none" && c.Listen.SOAP == "":
 		wrong("access.assertions.profile", "an assertion counts for the node that brings it, and no door asks nodes for certificates: set listen.soap")
 	}
+	if a.Profile != "none" || lots != repository.LotsIgnored {
+		a.check(wrong)
+	}
+}
+
+// check finds what nobody's signature can be judged with.
+func (a *AssertionsConfig) check(wrong func(key, format string, args ...any)) {
 	if a.Profile == "xua" && len(a.Audiences) == 0 {
 		wrong("access.assertions.audiences", "say what this gateway is called in an AudienceRestriction: assertions for nobody named here are refused")
 	}
@@ -138,7 +144,7 @@ func (c *Config) checkAccess(wrong func(key, format string, args ...any)) {
 	}
 	if len(a.Anchors) == 0 {
 		wrong("access.assertions.anchors", "PEM files are due: the authorities whose signers are trusted")
-	} else if _, err := a.verifier(); err != nil {
+	} else if _, err := a.verifier(xua.VIHF()); err != nil {
 		wrong("access.assertions", "%v", err)
 	}
 	if len(a.Lists) == 0 && !a.Fetch && !a.AcceptUnknown {
@@ -146,13 +152,30 @@ func (c *Config) checkAccess(wrong func(key, format string, args ...any)) {
 	}
 }
 
-// verifier judges assertions, by what the files say that the configuration names; nil takes none.
-func (c *AssertionsConfig) verifier() (*xua.Verifier, error) {
-	if c.Profile == "none" {
-		return nil, nil
+// lotRules are what is asked of the signatures of lots.
+var lotRules = map[string]repository.LotRule{"ignore": repository.LotsIgnored, "verify": repository.LotsVerified, "require": repository.LotsRequired}
+
+// buildAccess makes what judges assertions, and the signers of lots.
+func (g *Gateway) buildAccess() (err error) {
+	a := &g.cfg.Access.Assertions
+	if p := profiles[a.Profile]; p != nil {
+		if g.verifier, err = a.verifier(p()); err != nil {
+			return fmt.Errorf("access.assertions: %w", err)
+		}
 	}
+	if lotRules[g.cfg.Repository.LotSignature] != repository.LotsIgnored {
+		// Lots are signed as the assertions of the French frame are: never with the certificate of a connection.
+		if g.signers, err = a.verifier(xua.VIHF()); err != nil {
+			return fmt.Errorf("access.assertions: %w", err)
+		}
+	}
+	return nil
+}
+
+// verifier judges by what the files say that the configuration names.
+func (c *AssertionsConfig) verifier(p xua.Profile) (*xua.Verifier, error) {
 	seconds := func(n int64) time.Duration { return time.Duration(n) * time.Second }
-	cfg := xua.Config{Profile: profiles[c.Profile](), AcceptUnknown: c.AcceptUnknown, Audiences: c.Audiences, SHA1: c.Quirks[quirkSHA1],
+	cfg := xua.Config{Profile: p, AcceptUnknown: c.AcceptUnknown, Audiences: c.Audiences, SHA1: c.Quirks[quirkSHA1],
 		Skew: seconds(c.Skew), MaxAge: seconds(c.MaxAge), MaxLife: seconds(c.MaxLife), MaxSession: seconds(c.MaxSession), Remembered: c.Remembered}
 	for key, k := range map[string]struct {
 		files []string
@@ -216,4 +239,12 @@ func (g *Gateway) refused(req *soap.Request, e *xua.Error, vihf bool) error {
 		national = []xmlpull.Name{{Space: soap.EnvelopeNS, Local: "DMPInvalidCertificate"}}
 	}
 	return soap.SecurityFault(e.Fault(), e.Error(), national...)
+}
+
+// lotSigner judges who signs lots; nil where nobody asks.
+func (g *Gateway) lotSigner() func(context.Context, []*x509.Certificate) error {
+	if g.signers == nil {
+		return nil
+	}
+	return g.signers.Trust
 }

@@ -57,6 +57,7 @@ type Gateway struct {
 	audit      *auditRepository   // nil when this is no audit record repository
 	mailbox    *mailbox           // nil when there is none
 	verifier   *xua.Verifier      // nil when no assertions are taken
+	signers    *xua.Verifier      // of lots; nil when their signatures are not verified
 	clock      *clock
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
@@ -157,7 +158,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 			return err
 		}
 	}
-	if g.verifier, err = g.cfg.Access.Assertions.verifier(); err != nil {
+	if err = g.buildAccess(); err != nil {
 		return err
 	}
 	if g.judge, err = g.newJudge(); err != nil {
@@ -165,7 +166,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	}
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			Registrar: g.registrar(), Patients: g.patients, Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
+			Registrar: g.registrar(), Patients: g.patients, Lots: lotRules[g.cfg.Repository.LotSignature], Signer: g.lotSigner(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err

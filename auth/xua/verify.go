@@ -170,6 +170,15 @@ func (v *Verifier) claim(a *saml.Assertion, content []byte, node *x509.Certifica
 	return nil
 }
 
+// Trust judges a signer of other things than assertions by the same authorities: the first certificate is his. An error is an *[Error].
+func (v *Verifier) Trust(ctx context.Context, certs []*x509.Certificate) error {
+	if len(certs) == 0 {
+		return refuse(Untrusted, "there is no certificate")
+	}
+	_, err := v.trust(ctx, certs, nil, v.cfg.Now())
+	return err
+}
+
 // trust judges the signer's certificate, the first of those that were sent, and says until when it is trusted without asking again.
 func (v *Verifier) trust(ctx context.Context, certs []*x509.Certificate, node *x509.Certificate, now time.Time) (time.Time, error) {
 	if v.cfg.Profile.separate && certs[0].Equal(node) {
