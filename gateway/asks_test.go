@@ -348,7 +348,7 @@ func TestAnotherPatient(t *testing.T) {
 	a := runAsked(t, "profile: vihf", "")
 	node := a.as(w.doctorAuth)
 	hidden := fmt.Sprintf("(%d characters, not shown)", len(sample.PatientID(0).String()))
-	const rule = "the assertion that came with the request is about another patient (ITI TF-2 3.40.4.1.2)\n"
+	const rule = "the assertion is about another patient (ITI TF-2 3.40.4.1.2)\n"
 	for _, c := range []struct {
 		send badCase
 		want string

@@ -25,7 +25,7 @@ func Concerns(c auth.Caller, patient hl7.CX, filed Filed) (bool, error) {
 }
 
 // notConcerned is the rule that a request about another patient than its assertion breaks.
-const notConcerned = "the assertion that came with the request is about another patient"
+const notConcerned = "the assertion is about another patient"
 
 // NotConcerned is the error of a query about another patient than the assertion that came with it.
 func NotConcerned(location string) *Error {
