@@ -21,7 +21,7 @@
 //	o       object                                object (codec.go), in the order of registration
 //	i       id of entryUUID                       object
 //	u       hash of uniqueId, 'o', object         -
-//	u       hash of uniqueId, 'd' or 's', doc     -   stored document: registered or staged
+//	u       hash of uniqueId, 'd', 's' or 'g', doc   -   stored document: registered, staged, or removed and not yet destroyed
 //	l       id of logicalID, object               -   only where it differs from the entryUUID
 //	p       hash of patient, kind, object         -
 //	r       hash of patient and referenceId, object   -
@@ -42,7 +42,7 @@
 //	V       hash of patient, review               -   that are open, for each end
 //	X       cross-reference event                 pix.CrossReference
 //	d       doc                                   xds.StoredDocument, in the order of arrival
-//	s       doc                                   -   staged documents
+//	s       doc                                   -   documents that are not registered
 //	b       blob, doc                             -
 //	A       audit sequence                        atna.AuditMessage
 //	c       cursor name                           audit sequence

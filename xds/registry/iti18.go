@@ -110,7 +110,7 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 	}
 	if err == nil {
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
-			s.tx = tx
+			s.tx = see(tx, r.cfg.Domain(), q.MetadataLevel)
 			if err := s.run(); err != nil {
 				return err
 			}

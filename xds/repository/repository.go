@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,12 +34,19 @@ type Config struct {
 	Log         *slog.Logger
 	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
 	Patients Patients
+	// MayRemove tells who may destroy documents (ITI-86); nil: nobody.
+	MayRemove func(auth.Caller) bool
+	// Withheld tells of a document whether it counts as never having been there; nil: none does.
+	Withheld func(context.Context, xds.UniqueID) (bool, error)
 	// Deposited is told of documents that are new here and registered; the answer waits for it. It may be nil.
 	Deposited func(c auth.Caller, docs []xds.StoredDocument)
 }
 
 // Repository is the actor. Its methods may be called at the same time from many goroutines.
-type Repository struct{ cfg Config }
+type Repository struct {
+	cfg        Config
+	destroying sync.Mutex // one at a time destroys what was removed
+}
 
 // New checks the configuration.
 func New(cfg Config) (*Repository, error) {

@@ -86,6 +86,7 @@ type world struct {
 	*repository.Repository
 	blobs  *blobs
 	docs   map[xds.UniqueID]xds.StoredDocument
+	doomed []xds.StoredDocument
 	audit  []*atna.AuditMessage
 	refuse error
 	deaf   error    // of the audit trail
@@ -97,6 +98,24 @@ func (w *world) Settle(context.Context, []xds.StoredDocument, bool) error { retu
 func (w *world) Document(_ context.Context, id xds.UniqueID) (xds.StoredDocument, bool, error) {
 	d, ok := w.docs[id]
 	return d, ok, nil
+}
+func (w *world) Doom(_ context.Context, ids []xds.UniqueID, m *atna.AuditMessage) error {
+	if w.deaf != nil {
+		return w.deaf
+	}
+	for _, id := range ids {
+		w.doomed = append(w.doomed, w.docs[id])
+		delete(w.docs, id)
+	}
+	w.audit = append(w.audit, m)
+	return nil
+}
+func (w *world) Doomed(_ context.Context, max int) ([]xds.StoredDocument, error) {
+	return w.doomed[:min(max, len(w.doomed))], nil
+}
+func (w *world) Forget(_ context.Context, d xds.StoredDocument) error {
+	w.doomed = slices.DeleteFunc(w.doomed, func(o xds.StoredDocument) bool { return o.Blob == d.Blob })
+	return nil
 }
 func (w *world) Record(_ context.Context, m *atna.AuditMessage) error {
 	if w.deaf == nil {
