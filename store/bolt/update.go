@@ -89,6 +89,7 @@ func (db *DB) enqueue(fn func(*writeTx) error) (b *batch, leads bool, err error)
 	}
 	db.forming.records = append(db.forming.records, record)
 	db.forming.gone = append(db.forming.gone, gone...)
+	db.head.gone = db.head.gone || len(gone) > 0
 	db.head.last++
 	return db.forming, leads, nil
 }

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -135,7 +134,7 @@ func (r *Repository) document(ctx context.Context, id xds.UniqueID) (xds.StoredD
 // notRemoved audits a removal of which nothing came, and gives what the peer hears.
 func (r *Repository) notRemoved(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest, es xds.Errors) xds.Errors {
 	if err := r.cfg.Audit.Record(ctx, r.removed(c, nil, reqs, es)); err != nil {
-		return r.failed(ctx, c, errors.Join(es, err))
+		return r.failed(ctx, c, err)
 	}
 	return es
 }

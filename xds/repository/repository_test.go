@@ -31,6 +31,7 @@ type blobs struct {
 	failAt int   // the n-th commit fails with fail
 	fail   error // of Write when failAt is 0
 	n      int
+	stuck  error // of Remove
 }
 
 type blob struct {
@@ -77,6 +78,9 @@ func (s *blobs) Open(_ context.Context, id string) (repository.Content, error) {
 }
 
 func (s *blobs) Remove(_ context.Context, id string) error {
+	if s.stuck != nil {
+		return s.stuck
+	}
 	delete(s.kept, id)
 	return nil
 }
@@ -87,10 +91,13 @@ type world struct {
 	blobs  *blobs
 	docs   map[xds.UniqueID]xds.StoredDocument
 	doomed []xds.StoredDocument
-	audit  []*atna.AuditMessage
-	refuse error
-	deaf   error    // of the audit trail
-	told   []string // of documents that are new, with who brought them
+
+	removes  bool         // whoever asks may remove
+	withheld xds.UniqueID // counts as never having been there
+	audit    []*atna.AuditMessage
+	refuse   error
+	deaf     error    // of the audit trail
+	told     []string // of documents that are new, with who brought them
 }
 
 func (w *world) Stage(context.Context, []xds.StoredDocument) error        { return nil }
@@ -140,7 +147,9 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{blobs: &blobs{kept: map[string][]byte{}}, docs: map[xds.UniqueID]xds.StoredDocument{}}
 	r, err := repository.New(repository.Config{UniqueID: "1.2.9", Blobs: w.blobs, Index: w, Registrar: w, Domain: func() *xds.Domain { return &xds.Domain{CXTypes: []string{"*"}} },
-		Audit: w, Events: &atna.Reporter{SourceID: "test"}, Clock: func() time.Time { return at }, NewID: func() xds.ObjectID { return "urn:uuid:ref" }, Log: slog.New(slog.DiscardHandler),
+		MayRemove: func(auth.Caller) bool { return w.removes },
+		Withheld:  func(_ context.Context, id xds.UniqueID) (bool, error) { return id == w.withheld, nil },
+		Audit:     w, Events: &atna.Reporter{SourceID: "test"}, Clock: func() time.Time { return at }, NewID: func() xds.ObjectID { return "urn:uuid:ref" }, Log: slog.New(slog.DiscardHandler),
 		Deposited: func(c auth.Caller, docs []xds.StoredDocument) {
 			for _, d := range docs {
 				w.told = append(w.told, c.Node+" "+d.Blob)
