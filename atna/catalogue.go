@@ -27,6 +27,7 @@ const (
 	ITI81 Transaction = "ITI-81"
 	ITI82 Transaction = "ITI-82"
 	ITI86 Transaction = "ITI-86"
+	ITI92 Transaction = "ITI-92"
 
 	ApplicationStart          Transaction = "110120"
 	ApplicationStop           Transaction = "110121"
@@ -134,6 +135,8 @@ var catalogue = []row{
 	{tx: ITI61, name: "Register On-Demand Document Entry", // [ITI-61 3.61.5.1]
 		responder: moment{codeImport, "C"}, initiator: moment{codeExport, "R"}, objects: aboutSubmission},
 	{tx: ITI57, name: "Update Document Set", // [ITI-57 3.57.5.1]
+		responder: moment{codeImport, "U"}, initiator: moment{codeExport, "U"}, objects: aboutSubmission},
+	{tx: ITI92, name: "Restricted Update Document Set", // [ITI-92 3.92.5.1]
 		responder: moment{codeImport, "U"}, initiator: moment{codeExport, "U"}, objects: aboutSubmission},
 	{tx: ITI18, name: "Registry Stored Query", // [ITI-18 3.18.5.1]
 		responder: moment{codeQuery, "E"}, initiator: moment{codeQuery, "E"}, objects: aboutQuery, community: detailHomeURN},

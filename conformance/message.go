@@ -52,11 +52,13 @@ func (s *story) compose(ctx context.Context, st Step) (*message, error) {
 	var w writer
 	var err error
 	switch st.Verb {
-	case "register", "provide":
+	case "register", "provide", "update", "restrict":
 		m.sub, err = newSubmission(s, st.Verb == "provide", st.Args)
 		w = m.sub
-	case "retrieve":
-		w = &retrieval{s: s, m: m}
+	case "retrieve", "destroy":
+		w = &retrieval{s: s, m: m, destroy: st.Verb == "destroy"}
+	case "remove":
+		w = &removal{s: s}
 	default:
 		w, err = newQuery(st.Args)
 	}

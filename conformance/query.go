@@ -50,6 +50,7 @@ type retrieval struct {
 	s        *story
 	m        *message
 	requests string
+	destroy  bool // ITI-86, which has the same body but for its name
 }
 
 func (r *retrieval) line(verb, rest string) (bool, error) {
@@ -78,5 +79,32 @@ func (r *retrieval) line(verb, rest string) (bool, error) {
 }
 
 func (r *retrieval) body() (string, []part) {
+	if r.destroy {
+		return `<rmd:RemoveDocumentsRequest xmlns:rmd="` + nsRMD + `" xmlns:xdsb="` + nsXDSB + `">` + r.requests + `</rmd:RemoveDocumentsRequest>`, nil
+	}
 	return `<xdsb:RetrieveDocumentSetRequest xmlns:xdsb="` + nsXDSB + `">` + r.requests + `</xdsb:RetrieveDocumentSetRequest>`, nil
+}
+
+// removal is the body of an ITI-62 request: object NAME, by the name of the case, or the id itself.
+type removal struct {
+	s    *story
+	refs string
+}
+
+func (r *removal) line(verb, rest string) (bool, error) {
+	if verb != "object" || rest == "" {
+		return false, nil
+	}
+	for _, name := range strings.Fields(rest) {
+		id := name
+		if !strings.HasPrefix(name, "urn:") {
+			id = r.s.uuid(name)
+		}
+		r.refs += `<rim:ObjectRef id="` + escape(id) + `"/>`
+	}
+	return true, nil
+}
+
+func (r *removal) body() (string, []part) {
+	return `<lcm:RemoveObjectsRequest xmlns:lcm="` + nsLCM + `" xmlns:rim="` + nsRIM + `"><rim:ObjectRefList>` + r.refs + `</rim:ObjectRefList></lcm:RemoveObjectsRequest>`, nil
 }

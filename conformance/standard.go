@@ -101,6 +101,7 @@ const (
 	nsLCM        = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 	nsQuery      = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 	nsXDSB       = "urn:ihe:iti:xds-b:2007"
+	nsRMD        = "urn:ihe:iti:rmd:2017"
 	nsXOP        = "http://www.w3.org/2004/08/xop/include"
 	nsHL7        = "urn:hl7-org:v3"
 )
@@ -121,4 +122,8 @@ var transactions = map[string]transaction{
 	"query":    {"ITI-18", "urn:ihe:iti:2007:RegistryStoredQuery", "registry", false, "urn:ihe:iti:2007:RegistryStoredQueryResponse", "AdhocQueryResponse"},
 	"multi":    {"ITI-51", "urn:ihe:iti:2009:MultiPatientStoredQuery", "registry", false, "urn:ihe:iti:2009:MultiPatientStoredQueryResponse", "AdhocQueryResponse"},
 	"retrieve": {"ITI-43", "urn:ihe:iti:2007:RetrieveDocumentSet", "repository", true, "urn:ihe:iti:2007:RetrieveDocumentSetResponse", "RetrieveDocumentSetResponse"},
+	"update":   {"ITI-57", "urn:ihe:iti:2010:UpdateDocumentSet", "registry", false, "urn:ihe:iti:2010:UpdateDocumentSetResponse", "RegistryResponse"},
+	"restrict": {"ITI-92", "urn:ihe:iti:2018:RestrictedUpdateDocumentSet", "registry", false, "urn:ihe:iti:2018:RestrictedUpdateDocumentSetResponse", "RegistryResponse"},
+	"remove":   {"ITI-62", "urn:ihe:iti:2010:DeleteDocumentSet", "registry", false, "urn:ihe:iti:2010:DeleteDocumentSetResponse", "RegistryResponse"},
+	"destroy":  {"ITI-86", "urn:ihe:iti:2017:RemoveDocuments", "repository", false, "urn:ihe:iti:2017:RemoveDocumentsResponse", "RegistryResponse"},
 }

@@ -13,7 +13,7 @@ import (
 func (s *story) play(ctx context.Context, st Step) error {
 	s.sent = nil
 	switch st.Verb {
-	case "register", "provide", "query", "multi", "retrieve":
+	case "register", "provide", "query", "multi", "retrieve", "update", "restrict", "remove", "destroy":
 		m, err := s.compose(ctx, st)
 		if err != nil {
 			return err

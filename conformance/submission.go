@@ -88,7 +88,7 @@ func (b *submission) add(kind, template, name, id string, more map[string]string
 // line obeys one line of a register or provide step; it tells false for a verb that is about the message, not the submission.
 func (b *submission) line(verb, rest string) (bool, error) {
 	words := strings.Fields(rest)
-	need := map[string]int{"entry": 1, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1}[verb]
+	need := map[string]int{"entry": 1, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1, "version": 3, "status": 3, "submit": 1}[verb]
 	if len(words) < need {
 		return true, fmt.Errorf("%s wants %d words", verb, need)
 	}
@@ -105,6 +105,12 @@ func (b *submission) line(verb, rest string) (bool, error) {
 			return true, err
 		}
 		return true, b.link("HasMember", "Set", name, map[string]string{"status": "Original"})
+	case "version": // version NAME of OLD [previous=N] [propagate=no] [folder] [id=..] [lid=..]
+		return true, b.version(words)
+	case "status": // status TARGET FROM TO
+		return true, b.status(words)
+	case "submit":
+		return true, b.link("SubmitAssociation", "Set", words[0], map[string]string{"as": "submit-" + words[0]})
 	case "refer":
 		return true, b.link("HasMember", "Set", words[0], map[string]string{"status": "Reference"})
 	case "no":
@@ -155,6 +161,63 @@ func (b *submission) brought(kind, template string, words []string) error {
 		return nil
 	}
 	return b.link("HasMember", "Set", name, map[string]string{"status": "Original"})
+}
+
+// version adds another version of an entry or a folder: what its template has, under the logical id and the unique id of the first.
+func (b *submission) version(words []string) error {
+	name, old, opt := words[0], words[2], options(words[3:])
+	kind, template := "DocumentEntry", "entry"
+	if _, folder := opt["folder"]; folder {
+		kind, template = "Folder", "folder"
+	}
+	loose := []string{name, "like=" + old, "loose"}
+	for _, k := range []string{"id", "patient"} {
+		if opt[k] != "" {
+			loose = append(loose, k+"="+opt[k])
+		}
+	}
+	if err := b.brought(kind, template, loose); err != nil {
+		return err
+	}
+	o := b.objects[len(b.objects)-1]
+	lid, said := opt["lid"]
+	if !said {
+		lid = b.s.uuid(old)
+	}
+	o.dom.setAttr("lid", lid)
+	if err := b.link("HasMember", "Set", name, map[string]string{"status": "Original"}); err != nil {
+		return err
+	}
+	member := b.objects[len(b.objects)-1]
+	previous, said := opt["previous"]
+	if !said {
+		previous = "1"
+	}
+	for _, s := range [][2]string{{"PreviousVersion", previous}, {"AssociationPropagation", opt["propagate"]}} {
+		if s[1] != "" {
+			member.dom.Kids = append(member.dom.Kids, slot(s[0], s[1]))
+		}
+	}
+	return nil
+}
+
+// status adds an UpdateAvailabilityStatus; statuses of ebRIM go by their last word, "-" leaves the slot out.
+func (b *submission) status(words []string) error {
+	if err := b.link("UpdateAvailabilityStatus", "Set", words[0], nil); err != nil {
+		return err
+	}
+	o := b.objects[len(b.objects)-1]
+	for i, name := range []string{"OriginalStatus", "NewStatus"} {
+		value := words[1+i]
+		if value == "-" {
+			continue
+		}
+		if !strings.HasPrefix(value, "urn:") {
+			value = statusPrefix + value
+		}
+		o.dom.Kids = append(o.dom.Kids, slot(name, value))
+	}
+	return nil
 }
 
 // id is what an association calls an object: =TEXT as it stands, the id in this submission, or the UUID the name had before.

@@ -109,6 +109,9 @@ func Restore(ctx context.Context, dir, data string, progress func(bytes int64)) 
 	return syncDir(filepath.Dir(data))
 }
 
+// Compact rewrites the index of a gateway that is stopped: what ITI-62 and ITI-86 removed leaves its last traces in pages that nothing uses any more.
+func Compact(data string) error { return bolt.Compact(filepath.Join(data, "metadata")) }
+
 // verify opens a data folder and looks at everything in it.
 func verify(ctx context.Context, data string) (err error) {
 	db, err := bolt.Open(filepath.Join(data, "metadata"), bolt.Options{})

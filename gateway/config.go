@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
 	"github.com/passerelle-sante/passerelle/wire/mllp"
 	"github.com/passerelle-sante/passerelle/wire/soap"
@@ -26,6 +27,7 @@ type Config struct {
 	Registry   RegistryConfig   `yaml:"registry"`
 	Repository RepositoryConfig `yaml:"repository"`
 	Documents  DocumentsConfig  `yaml:"documents"`
+	Removal    RemovalConfig    `yaml:"removal"`
 	Patients   PatientsConfig   `yaml:"patients"`
 	Access     AccessConfig     `yaml:"access"`
 	Mailbox    MailboxConfig    `yaml:"mailbox"`
@@ -90,6 +92,16 @@ type RegistryConfig struct {
 type RepositoryConfig struct {
 	UniqueID     string `yaml:"unique_id"`
 	LotSignature string `yaml:"lot_signature"` // ignore, verify where there is one, or require
+}
+
+// RemovalConfig says who may remove metadata and documents for good (ITI-62, ITI-86); nobody unless it says so.
+type RemovalConfig struct {
+	Nodes []string `yaml:"nodes"` // common names of certificates; "*" is every node that the TLS door lets in
+}
+
+// may tells whether a caller may remove.
+func (c *RemovalConfig) may(who auth.Caller) bool {
+	return slices.Contains(c.Nodes, "*") || who.Node != "" && slices.Contains(c.Nodes, who.Node)
 }
 
 // PatientsConfig names the identity domains whose patients are taken; empty takes any.

@@ -22,10 +22,18 @@ type domainFile struct {
 	BareUniqueIDs           bool                                    `yaml:"bare_unique_ids"`
 	ExtraMetadata           string                                  `yaml:"extra_metadata"`
 	Statuses                []xds.Status                            `yaml:"statuses"`
+	StatusTransitions       []statusTransition                      `yaml:"status_transitions"`
+	WithheldStatuses        []xds.Status                            `yaml:"withheld_statuses"`
 	AssociationTypes        []xds.AssociationType                   `yaml:"association_types"`
 	MIMETypes               []string                                `yaml:"mime_types"`
 	RequiredEntryAttributes []string                                `yaml:"required_entry_attributes"`
 	Codes                   map[string]map[string]map[string]string `yaml:"codes"` // attribute, scheme, code: display
+}
+
+// statusTransition is a change of a document's status that updates may make.
+type statusTransition struct {
+	From xds.Status `yaml:"from"`
+	To   xds.Status `yaml:"to"`
 }
 
 // ReadDomain reads an affinity domain file; its error names the line.
@@ -47,7 +55,20 @@ func parseDomain(file string, text []byte) (*xds.Domain, error) {
 	}
 	d := &xds.Domain{Codes: map[string]xds.CodeTable{}, MIMETypes: f.MIMETypes, PatientAuthorities: f.PatientAuthorities, CXTypes: f.CXTypes, CXDates: f.CXDates,
 		Statuses: f.Statuses, AssociationTypes: f.AssociationTypes, BareUniqueIDs: f.BareUniqueIDs, DropExtraMetadata: f.ExtraMetadata == "drop",
-		RequiredEntryAttributes: f.RequiredEntryAttributes}
+		RequiredEntryAttributes: f.RequiredEntryAttributes, Withheld: f.WithheldStatuses}
+	for _, t := range f.StatusTransitions {
+		d.Transitions = append(d.Transitions, xds.Transition(t))
+	}
+	for _, s := range d.Withheld {
+		if s == xds.Approved || s == xds.Deprecated || !d.KnownStatus(s) {
+			return nil, fmt.Errorf("affinity domain %s: withheld_statuses: %q is not one of the domain's statuses", file, s)
+		}
+	}
+	for _, t := range d.Transitions {
+		if !d.KnownStatus(t.From) || !d.KnownStatus(t.To) {
+			return nil, fmt.Errorf("affinity domain %s: status_transitions: from %q to %q: statuses of the domain are due", file, t.From, t.To)
+		}
+	}
 	for attribute, schemes := range f.Codes {
 		if !codedAttributes[attribute] {
 			return nil, fmt.Errorf("affinity domain %s: codes: %q is not a coded attribute", file, attribute)

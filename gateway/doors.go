@@ -129,6 +129,9 @@ func (g *Gateway) services() ([]service, error) {
 		op(ops, "urn:ihe:iti:2007:RegistryStoredQuery", ebxml.NSQuery, "AdhocQueryRequest", soap.MTOMForbidden, r.ITI18)
 		op(ops, "urn:ihe:iti:2007:RegisterDocumentSet-b", ebxml.NSLCM, "SubmitObjectsRequest", soap.MTOMForbidden, r.ITI42)
 		op(ops, "urn:ihe:iti:2009:MultiPatientStoredQuery", ebxml.NSQuery, "AdhocQueryRequest", soap.MTOMForbidden, r.ITI51)
+		op(ops, "urn:ihe:iti:2010:UpdateDocumentSet", ebxml.NSLCM, "SubmitObjectsRequest", soap.MTOMForbidden, r.ITI57)
+		op(ops, "urn:ihe:iti:2018:RestrictedUpdateDocumentSet", ebxml.NSLCM, "SubmitObjectsRequest", soap.MTOMForbidden, r.ITI92)
+		op(ops, "urn:ihe:iti:2010:DeleteDocumentSet", ebxml.NSLCM, "RemoveObjectsRequest", soap.MTOMForbidden, r.ITI62)
 		list = append(list, service{RegistryPath, soap.Service{Name: "registry", Operations: ops, Documents: description}})
 	}
 	if r := g.repository; r != nil {
@@ -139,6 +142,7 @@ func (g *Gateway) services() ([]service, error) {
 		ops := map[string]soap.Op{}
 		op(ops, "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b", ebxml.NSXDSB, "ProvideAndRegisterDocumentSetRequest", soap.MTOMEither, r.ITI41)
 		op(ops, "urn:ihe:iti:2007:RetrieveDocumentSet", ebxml.NSXDSB, "RetrieveDocumentSetRequest", soap.MTOMPreferred, r.ITI43)
+		op(ops, "urn:ihe:iti:2017:RemoveDocuments", ebxml.NSRMD, "RemoveDocumentsRequest", soap.MTOMForbidden, r.ITI86)
 		list = append(list, service{RepositoryPath, soap.Service{Name: "repository", Operations: ops, Documents: description}})
 	}
 	return append(list, g.patientService()), nil
@@ -178,6 +182,10 @@ var transactions = map[string]atna.Transaction{
 	"urn:ihe:iti:2009:MultiPatientStoredQuery":         atna.ITI51,
 	"urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b": atna.ITI41,
 	"urn:ihe:iti:2007:RetrieveDocumentSet":             atna.ITI43,
+	"urn:ihe:iti:2010:UpdateDocumentSet":               atna.ITI57,
+	"urn:ihe:iti:2010:DeleteDocumentSet":               atna.ITI62,
+	"urn:ihe:iti:2017:RemoveDocuments":                 atna.ITI86,
+	"urn:ihe:iti:2018:RestrictedUpdateDocumentSet":     atna.ITI92,
 	"urn:hl7-org:v3:PRPA_IN201301UV02":                 atna.ITI44,
 	"urn:hl7-org:v3:PRPA_IN201302UV02":                 atna.ITI44,
 	"urn:hl7-org:v3:PRPA_IN201304UV02":                 atna.ITI44,

@@ -156,7 +156,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	}
 	if g.cfg.Registry.Remote == "" {
 		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
-			MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
+			MayRemove: g.cfg.Removal.may, MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
@@ -169,7 +169,12 @@ func (g *Gateway) buildActors(version string) (err error) {
 		return err
 	}
 	if g.cfg.Repository.UniqueID != "" {
+		var withheld func(context.Context, xds.UniqueID) (bool, error)
+		if g.registry != nil {
+			withheld = g.registry.Withheld
+		}
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
+			MayRemove: g.cfg.Removal.may, Withheld: withheld,
 			Registrar: g.registrar(), Access: g.access(), Patients: g.patients, Lots: lotRules[g.cfg.Repository.LotSignature], Signer: g.lotSigner(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
@@ -204,6 +209,11 @@ func (g *Gateway) registrar() repository.Registrar {
 func (g *Gateway) sweep(ctx context.Context) error {
 	if err := g.settleStaged(ctx); err != nil {
 		return err
+	}
+	if g.repository != nil {
+		if err := g.repository.Destroy(ctx); err != nil {
+			return fmt.Errorf("destroy removed documents: %w", err)
+		}
 	}
 	n, err := g.blobs.Sweep(ctx, g.db.Documents().KnownBlob)
 	if err != nil {

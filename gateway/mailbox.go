@@ -337,7 +337,7 @@ func (g *Gateway) buildMailbox(schema ebxml.Schema) error {
 		addresses = append(addresses, strings.ToLower(a))
 	}
 	cfg := intake.Config{Addresses: addresses, Correspondents: correspondents, Spool: mailSpool{g.mailbox.spool}, Ledger: g.mailbox.ledger,
-		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
+		Submitter: mailSubmitter{g}, Record: mailRecord{g}, Remover: mailRemover{g}, Open: open, Schema: schema, Validate: validate.Options{Schemas: schemas}, Lenient: c.Lenient, PDF: pdf,
 		MaxMessage: c.MaxMessage, Workers: c.Workers, MaxHeld: c.MaxHeld, SourceID: xds.OID(c.SourceID), Audit: g.db.Audit(), Events: g.events, Agent: g.cfg.Node.Name, CheckINS: g.checkNational, Clock: time.Now, Log: g.log,
 		Ended: func(o intake.Outcome, reason intake.Code, took time.Duration) {
 			g.metrics.mail.WithLabelValues(string(o), string(reason)).Observe(took.Seconds())
@@ -442,6 +442,28 @@ func (r mailRecord) Entries(ctx context.Context, c auth.Caller, id xds.UniqueID)
 		}
 	}
 	return out, err
+}
+
+// mailRemover takes documents out of the record at the request of mail.
+type mailRemover struct{ g *Gateway }
+
+// Offered implements intake.Remover.
+func (r mailRemover) Offered() bool { return len(r.g.domain.now.Load().Withheld) > 0 }
+
+// Gone implements intake.Remover.
+func (r mailRemover) Gone(ctx context.Context, id xds.UniqueID) (bool, error) {
+	return r.g.registry.Withheld(ctx, id)
+}
+
+// Remove implements intake.Remover by the verb of ITI-57.
+func (r mailRemover) Remove(ctx context.Context, c auth.Caller, set xds.SubmissionSet, entries []xds.DocumentEntry) error {
+	sub := &xds.Submission{Set: set}
+	for i, e := range entries {
+		sub.Associations = append(sub.Associations, xds.Association{Header: xds.Header{ID: xds.ObjectID(fmt.Sprintf("%s-removal-%d", set.ID, i+1))},
+			Type: xds.UpdateAvailabilityStatus, Source: set.ID, Target: e.ID, OriginalStatus: e.Status, NewStatus: r.g.domain.now.Load().Withheld[0]})
+	}
+	_, err := r.g.registry.UpdateDocumentSet(ctx, c, sub)
+	return err
 }
 
 // Resolve tells whether the record of a patient can take documents, and under which identifier.

@@ -82,7 +82,7 @@ func (g *Gateway) newGate() (*policy.Gate, error) {
 // nodeRights are what somebody without assertion may do. Who deposits by mail is entitled to by the agreement with his domain, which the mailbox has checked.
 func (g *Gateway) nodeRights(c auth.Caller) policy.NodeRights {
 	if strings.HasPrefix(c.Endpoint, "mailto:") {
-		return policy.NodeRights{Write: true}
+		return policy.NodeRights{Write: true, Structure: c.Organisation}
 	}
 	n, _ := g.cfg.Access.node(c.Node)
 	return policy.NodeRights(n)

@@ -22,6 +22,7 @@ listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"}
 tls: {certificate: pki/server.pem, key: pki/server.key, client_ca: pki/ca.pem}
 registry: {affinity_domain: affinity-fr.yaml%s}
 repository: {unique_id: 1.2.250.1.999.1.2}
+removal: {nodes: ["*"]}
 patients:
   domains: [1.2.250.1.213.1.4.8, 1.2.250.1.213.1.4.9, 1.2.250.1.213.1.4.10, 1.2.250.1.213.1.4.11]
   identities:

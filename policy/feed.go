@@ -141,7 +141,7 @@ func (g *Gate) Acts(before, after *xds.DocumentEntry) []Act {
 			list = append(list, c.remove)
 		}
 	}
-	if !sameButVisibility(g.cfg.Matrix, before, after) {
+	if !sameButVisibility(g.cfg.Matrix, before, after) || len(list) == 0 && before.Status != after.Status {
 		list = append(list, Amend)
 	}
 	return list

@@ -182,10 +182,15 @@ func (s *Sight) Does(e *xds.DocumentEntry, a Act) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
+	m := s.gate.cfg.Matrix
+	// The system of the structure that wrote a document may do what its author may, without reading anything.
+	own := s.who.Capacity == auth.CapacityNode && !v.barred && s.gate.cfg.Nodes(s.who).Write && s.wroteHere(e)
+	if _, goneNow := m.traitsOf(e); own && !goneNow && m.allows[Author][a] == yes {
+		return Decision{Allow: true, Ground: Author}, nil
+	}
 	if d := s.shows(v, e); !d.Allow {
 		return d, nil
 	}
-	m := s.gate.cfg.Matrix
 	if s.wrote(v, e) && m.allows[Author][a] == yes {
 		return Decision{Allow: true, Ground: Author}, nil
 	}

@@ -21,6 +21,10 @@ type Domain struct {
 	CXDates bool
 	// Statuses are availability statuses beyond Approved and Deprecated that queries may name and updates may set.
 	Statuses []Status
+	// Transitions are the changes of a document entry's status that updates may make beyond those of the standard.
+	Transitions []Transition
+	// Withheld are statuses of what counts as never having been there: no query finds it, no update touches it, its bytes are not given.
+	Withheld []Status
 	// AssociationTypes restricts what a submission may relate; empty means all of ITI TF-3 table 4.2.2-1.
 	AssociationTypes []AssociationType
 	// BareUniqueIDs refuses document unique ids with an ^extension.
@@ -51,6 +55,20 @@ func (d *Domain) Allows(attribute string, c Code) bool {
 func (d *Domain) KnownStatus(s Status) bool {
 	return s == Approved || s == Deprecated || s == Submitted || slices.Contains(d.Statuses, s)
 }
+
+// Transition is a change of availabilityStatus.
+type Transition struct{ From, To Status }
+
+// transitions are those of the standard, for document entries, folders and associations alike [ITI-57 3.57.4.1.3.3].
+var transitions = []Transition{{Approved, Deprecated}, {Deprecated, Approved}}
+
+// MayBecome tells whether an update may change the status of an object of kind k in this way.
+func (d *Domain) MayBecome(k Kind, t Transition) bool {
+	return slices.Contains(transitions, t) || k == KindEntry && slices.Contains(d.Transitions, t)
+}
+
+// Withholds tells whether objects of status s count as never having been there.
+func (d *Domain) Withholds(s Status) bool { return slices.Contains(d.Withheld, s) }
 
 func (d *Domain) toleratesCXType(t string) bool {
 	return t == "" || slices.Contains(d.CXTypes, t) || slices.Contains(d.CXTypes, "*")

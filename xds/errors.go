@@ -45,6 +45,10 @@ const (
 	CodeUnknownRepositoryID             ErrorCode = "XDSUnknownRepositoryId"
 	CodeUnknownStoredQuery              ErrorCode = "XDSUnknownStoredQuery"
 	CodeUnresolvedReference             ErrorCode = "UnresolvedReferenceException"
+	CodeReferencesExist                 ErrorCode = "ReferencesExistException"
+	CodeUnreferencedObject              ErrorCode = "XDSUnreferencedObjectException"
+	CodeUnmodifiableMetadataError       ErrorCode = "UnmodifiableMetadataError"
+	CodeMetadataAnnotationError         ErrorCode = "XDSMetadataAnnotationError"
 )
 
 // Error is one finding of a transaction, of the severity error unless Warning. Context and Location go to the peer: they name the object,

@@ -163,7 +163,8 @@ type Association struct {
 	Type            AssociationType
 	Source, Target  ObjectID
 	Membership      string
-	PreviousVersion string // metadata update
+	PreviousVersion string // metadata update: the version that the target follows
+	Propagation     string // metadata update: AssociationPropagation, "yes" or "no"; said in a request and not kept
 	OriginalStatus  Status // UpdateAvailabilityStatus
 	NewStatus       Status
 	Documentation   Code // association documentation, only on RPLC, XFRM, APND, XFRM_RPLC
@@ -325,8 +326,10 @@ type StoredDocument struct {
 // StoredStatus is where a document stands between a repository and a registry.
 type StoredStatus uint8
 
-// A document is staged until its registry took its metadata; only then can it be retrieved.
+// A document is staged until its registry took its metadata; only then can it be retrieved. A doomed one can no longer, and its bytes are still to be
+// destroyed.
 const (
 	Staged StoredStatus = iota + 1
 	Registered
+	Doomed
 )

@@ -21,8 +21,8 @@ var relations = map[AssociationType]relation{
 	XFRMRPLC:                 {source: []Kind{KindEntry}, sourceHere: true, target: []Kind{KindEntry}, targetThere: true, documentation: true},
 	Signs:                    {source: []Kind{KindEntry}, sourceHere: true, target: []Kind{KindEntry, KindSet}},
 	IsSnapshotOf:             {source: []Kind{KindEntry}, sourceHere: true, target: []Kind{KindEntry}, targetThere: true},
-	UpdateAvailabilityStatus: {onlyUpdate: true},
-	SubmitAssociation:        {onlyUpdate: true},
+	UpdateAvailabilityStatus: {source: []Kind{KindSet}, target: []Kind{KindEntry, KindFolder, KindAssociation}, onlyUpdate: true},
+	SubmitAssociation:        {source: []Kind{KindSet}, target: []Kind{KindAssociation}, onlyUpdate: true},
 }
 
 // Known tells whether t is an association type of the standard.
@@ -32,6 +32,12 @@ func (t AssociationType) Known() bool { _, ok := relations[t]; return ok }
 func (t AssociationType) TargetMayBe(k Kind) bool {
 	return relations[t].onlyUpdate || slices.Contains(relations[t].target, k)
 }
+
+// SourceMayBe tells whether an association of type t may start from an object of kind k.
+func (t AssociationType) SourceMayBe(k Kind) bool { return slices.Contains(relations[t].source, k) }
+
+// OnlyUpdate tells whether an association of type t says what an update is to do; it relates nothing.
+func (t AssociationType) OnlyUpdate() bool { return relations[t].onlyUpdate }
 
 // Replaces tells whether an association of type t deprecates its target.
 func (t AssociationType) Replaces() bool { return t == RPLC || t == XFRMRPLC }
@@ -51,10 +57,10 @@ func (v *validation) association(i int) {
 	case !known:
 		v.f.Metadata(p.at("associationType"), string(a.Type), "not an association type of the standard", "ITI TF-3 4.2.2")
 		return
-	case rel.onlyUpdate:
+	case rel.onlyUpdate && v.stage != Updating:
 		v.f.Metadata(p.at("associationType"), string(a.Type), "belongs to Update Document Set (ITI-57), not to a submission", "ITI TF-3 4.2.2")
 		return
-	case len(v.d.AssociationTypes) > 0 && a.Type != HasMember && !slices.Contains(v.d.AssociationTypes, a.Type):
+	case len(v.d.AssociationTypes) > 0 && a.Type != HasMember && !rel.onlyUpdate && !slices.Contains(v.d.AssociationTypes, a.Type):
 		v.f.Metadata(p.at("associationType"), string(a.Type), "this domain does not take that association type in a submission", "affinity domain")
 	}
 	v.ends(a, p, rel)
@@ -86,13 +92,13 @@ func (v *validation) ends(a *Association, p Place, rel relation) {
 		}
 	}
 	switch {
-	case src == 0 && rel.sourceHere && a.Source != "":
+	case src == 0 && rel.sourceHere && a.Source != "" && v.stage != Updating:
 		v.f.Metadata(p.at("sourceObject"), string(a.Source), "the source of "+short(a.Type)+" is a DocumentEntry of this submission", "ITI TF-3 4.2.2.2")
 	case src != 0 && !slices.Contains(rel.source, src):
 		v.f.Metadata(p.at("sourceObject"), string(a.Source), "the source of "+short(a.Type)+" cannot be a "+src.String(), "ITI TF-3 4.2.2")
 	}
 	switch {
-	case tgt != 0 && rel.targetThere:
+	case tgt != 0 && rel.targetThere && v.stage != Updating:
 		v.f.Metadata(p.at("targetObject"), string(a.Target), "the target of "+short(a.Type)+" is already registered, not part of this submission", "ITI TF-3 4.2.2.2")
 	case tgt != 0 && !slices.Contains(rel.target, tgt):
 		v.f.Metadata(p.at("targetObject"), string(a.Target), "the target of "+short(a.Type)+" cannot be a "+tgt.String(), "ITI TF-3 4.2.2")
@@ -144,6 +150,9 @@ func (v *validation) membership() {
 		}
 	}
 	for i, a := range v.s.Associations {
+		if v.stage == Updating {
+			break // an update submits it (SubmitAssociation), which the registry judges
+		}
 		if a.Type == HasMember && a.Source != v.s.Set.ID && a.Source != "" && !held[a.ID] {
 			v.f.Metadata(v.assocPlace(i), "", "a folder's HasMember is itself linked to the submission set", clause)
 		}

@@ -10,10 +10,12 @@ import (
 // Stage says at which transaction a submission is judged: what must be there differs.
 type Stage uint8
 
-// A provided submission (ITI-41) has no hash, size or repositoryUniqueId yet; a registered one (ITI-42) does.
+// A provided submission (ITI-41) has no hash, size or repositoryUniqueId yet; a registered one (ITI-42) does. An update (ITI-57, ITI-92) brings new versions of
+// what is registered, and may relate what is registered.
 const (
 	Provided Stage = iota + 1
 	Registering
+	Updating
 )
 
 // Validate finds everything that is wrong with the submission on its own, without looking at what the registry holds
@@ -201,7 +203,8 @@ func (v *validation) entryContent(e *DocumentEntry, p Place) {
 	} else if len(v.d.MIMETypes) > 0 && !slices.Contains(v.d.MIMETypes, e.MIMEType) {
 		v.f.Metadata(p.at("mimeType"), e.MIMEType, "not a media type of this domain", "ITI TF-3 4.2.3.2.16")
 	}
-	registering := v.stage == Registering && !e.OnDemand
+	registered := v.stage != Provided
+	registering := registered && !e.OnDemand
 	if e.Hash != "" {
 		v.rule(p.at("hash"), e.Hash, checkHash(e.Hash), "ITI TF-3 4.2.3.2.10")
 	} else if registering {
@@ -212,7 +215,7 @@ func (v *validation) entryContent(e *DocumentEntry, p Place) {
 	}
 	if e.RepositoryUniqueID != "" && !ValidOID(string(e.RepositoryUniqueID)) {
 		v.f.Metadata(p.at("repositoryUniqueId"), string(e.RepositoryUniqueID), "not an OID of at most 64 characters", "ITI TF-3 4.2.3.2.20")
-	} else if e.RepositoryUniqueID == "" && v.stage == Registering {
+	} else if e.RepositoryUniqueID == "" && registered {
 		v.missing(p.at("repositoryUniqueId"), "ITI TF-3 4.2.3.2.20")
 	}
 }

@@ -100,6 +100,12 @@ func (c *restoreCmd) Run(ctx context.Context) error {
 	return nil
 }
 
+type compactCmd struct {
+	Data string `arg:"" help:"Data folder of a gateway that is stopped." type:"existingdir"`
+}
+
+func (c *compactCmd) Run() error { return gateway.Compact(c.Data) }
+
 // progress draws a bar on a terminal and nothing elsewhere.
 func progress(n int, what string) *progressbar.ProgressBar {
 	var w io.Writer = io.Discard

@@ -1,4 +1,4 @@
-// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, audit, mailbox, identities, document, validate.
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, compact, audit, mailbox, identities, document, validate.
 package main
 
 import (
@@ -26,6 +26,7 @@ type cli struct {
 	Export     exportCmd     `cmd:"" help:"Write a patient's record, metadata and documents, to a folder."`
 	Backup     backupCmd     `cmd:"" help:"Copy a running gateway's store to a folder."`
 	Restore    restoreCmd    `cmd:"" help:"Make a data folder from a backup."`
+	Compact    compactCmd    `cmd:"" help:"Rewrite a stopped gateway's index, so that nothing is left in it of what was removed."`
 	Audit      auditCmd      `cmd:"" help:"Read, prove and export the audit log of a gateway."`
 	Mailbox    mailboxCmd    `cmd:"" help:"Deal with the mail that a gateway has set aside."`
 	Identities identitiesCmd `cmd:"" help:"Import, explain, decide and export who is who."`

@@ -55,7 +55,11 @@ func (m *Mailbox) examine(ctx context.Context, c auth.Caller, l *letter, parcels
 			sub.Folders[j].PatientID = kept
 		}
 		sub.Set.PatientID = kept
-		if err := m.relate(ctx, c, &parcels[i]); err != nil {
+		err := m.relate(ctx, c, &parcels[i])
+		if err == nil && parcels[i].removes {
+			err = m.removable(ctx, c, l, &parcels[i])
+		}
+		if err != nil {
 			return patient, err
 		}
 	}

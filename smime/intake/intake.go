@@ -123,6 +123,7 @@ type Config struct {
 	Ledger         Ledger
 	Submitter      Submitter
 	Record         Record
+	Remover        Remover // nil: documents are not removed by mail
 	Outbox         Outbox
 	Receipts       Receipts
 	Open           smime.Options // keys and trust; Received is set for each message

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -118,7 +119,7 @@ func (m *Mailbox) caller(l *letter) auth.Caller {
 	c := auth.Caller{Node: l.from, Subject: l.head.Envelope.Peer.Subject, Address: l.head.Envelope.Peer.Address, Endpoint: "mailto:" + m.cfg.Addresses[0], ReplyTo: "mailto:" + l.from}
 	if s := l.trust.signer; s != nil && s.Certificate != nil && s.Verdict.OK() {
 		holder := smime.HolderOf(s.Certificate)
-		c.Subject, c.Organisation = s.Certificate.Subject.String(), holder.Organisation
+		c.Subject, c.Organisation = s.Certificate.Subject.String(), cmp.Or(holder.Structure, holder.Organisation)
 		if holder.Surname != "" {
 			c.Person = holder.ID
 		}

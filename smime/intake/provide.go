@@ -21,6 +21,20 @@ func (m *Mailbox) provide(ctx context.Context, c auth.Caller, p *parcel) error {
 	if err == nil {
 		return nil
 	}
+	refused := p.refusal(err)
+	es, _ := errors.AsType[xds.Errors](err)
+	if _, judged := errors.AsType[*Refusal](refused); judged &&
+		hasCode(es, xds.CodeDuplicateUniqueIDInRegistry, xds.CodeNonIdenticalHash, xds.CodeNonIdenticalSize, xds.CodeRegistryDeprecatedDocumentError) {
+		there, err := m.there(ctx, c, p)
+		if err != nil || there {
+			return err
+		}
+	}
+	return refused
+}
+
+// refusal is what the sender hears of errors that are not ours; others come back as they are.
+func (p *parcel) refusal(err error) error {
 	es, ok := errors.AsType[xds.Errors](err)
 	if !ok {
 		return err
@@ -28,12 +42,6 @@ func (m *Mailbox) provide(ctx context.Context, c auth.Caller, p *parcel) error {
 	for _, e := range es {
 		if ours[e.Code] {
 			return fmt.Errorf("deposit: %s", es.Codes())
-		}
-	}
-	if hasCode(es, xds.CodeDuplicateUniqueIDInRegistry, xds.CodeNonIdenticalHash, xds.CodeNonIdenticalSize, xds.CodeRegistryDeprecatedDocumentError) {
-		there, err := m.there(ctx, c, p)
-		if err != nil || there {
-			return err
 		}
 	}
 	r := &Refusal{Code: BadMetadata}

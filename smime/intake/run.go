@@ -259,7 +259,11 @@ func (m *Mailbox) deposit(ctx context.Context, l *letter, end *ending) error {
 	l.breathe()
 	for i := range parcels {
 		end.sets = append(end.sets, parcels[i].sub.Set.UniqueID)
-		if err := m.provide(ctx, c, &parcels[i]); err != nil {
+		deposit := m.provide
+		if parcels[i].removes {
+			deposit = m.remove
+		}
+		if err := deposit(ctx, c, &parcels[i]); err != nil {
 			return err
 		}
 	}

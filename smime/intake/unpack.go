@@ -28,6 +28,9 @@ type parcel struct {
 	where string // in the message, for people
 	sub   *xds.Submission
 	docs  []content
+
+	removes bool                // its entries are to be removed, and it brings nothing
+	targets []xds.DocumentEntry // those of the record
 }
 
 // content is a document of a parcel.
@@ -140,11 +143,18 @@ func (m *Mailbox) archive(f forms) ([]parcel, error) {
 		for j := range s.Documents {
 			d := &s.Documents[j]
 			if d.Action == xdm.Deleted {
-				return nil, refuse(NoRemoval, "%s", s.Name)
+				p.removes = true
+				continue
 			}
 			d.Entry.URI = ""
 			inside[strings.ToLower(d.Entry.Hash)] = true
 			p.docs = append(p.docs, content{entry: d.Entry, open: d.File.Open, bytes: d.File.Bytes(), change: d.Action == xdm.Change})
+		}
+		switch {
+		case p.removes && (m.cfg.Remover == nil || !m.cfg.Remover.Offered()):
+			return nil, refuse(NoRemoval, "%s", s.Name)
+		case p.removes && len(p.docs)+len(p.sub.Folders) > 0:
+			return nil, refuse(SeveralForms, "%s both brings and removes", s.Name)
 		}
 		dropAction(p.sub)
 		out = append(out, p)

@@ -72,6 +72,22 @@ func (c *cache) put(seq uint64, raw string, o xds.Object) xds.Object {
 	return o
 }
 
+// drop forgets removed objects. A view of an earlier moment that reads one just now may bring it back, until it ages out.
+func (c *cache) drop(seqs []uint64) {
+	if c == nil || len(seqs) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, seq := range seqs {
+		delete(c.old, seq)
+		if o := c.young[seq]; o != nil {
+			delete(c.young, seq)
+			c.weight -= weightOf(o)
+		}
+	}
+}
+
 func (c *cache) add(seq uint64, o *cached) {
 	if c.weight >= c.limit/2 {
 		c.old, c.young, c.weight = c.young, make(map[uint64]*cached, len(c.young)), 0

@@ -21,7 +21,7 @@
 //	o       object                                object (codec.go), in the order of registration
 //	i       id of entryUUID                       object
 //	u       hash of uniqueId, 'o', object         -
-//	u       hash of uniqueId, 'd' or 's', doc     -   stored document: registered or staged
+//	u       hash of uniqueId, 'd', 's' or 'g', doc   -   stored document: registered, staged, or removed and not yet destroyed
 //	l       id of logicalID, object               -   only where it differs from the entryUUID
 //	p       hash of patient, kind, object         -
 //	r       hash of patient and referenceId, object   -
@@ -45,7 +45,7 @@
 //	H       hash of holder, patient (CX.Key)      patient; a row for each person, group and structure that a right of the record names
 //	g       group or structure                    []policy.Membership, as JSON
 //	d       doc                                   xds.StoredDocument, in the order of arrival
-//	s       doc                                   -   staged documents
+//	s       doc                                   -   documents that are not registered
 //	b       blob, doc                             -
 //	A       audit sequence                        atna.AuditMessage
 //	c       cursor name                           audit sequence

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/repository"
 )
@@ -62,6 +63,15 @@ func (s *Documents) Document(ctx context.Context, id xds.UniqueID) (doc xds.Stor
 
 // Staged gives up to max documents whose registration never ended, oldest first, for whoever tidies up after a crash.
 func (s *Documents) Staged(ctx context.Context, max int) ([]xds.StoredDocument, error) {
+	return s.unsettled(ctx, xds.Staged, max)
+}
+
+// Doomed gives up to max documents that were removed and whose bytes may still be there, oldest first.
+func (s *Documents) Doomed(ctx context.Context, max int) ([]xds.StoredDocument, error) {
+	return s.unsettled(ctx, xds.Doomed, max)
+}
+
+func (s *Documents) unsettled(ctx context.Context, status xds.StoredStatus, max int) ([]xds.StoredDocument, error) {
 	var docs []xds.StoredDocument
 	err := s.db.view(ctx, func(r *reader) error {
 		return r.scan([]byte{bStaged}, nil, func(key, _ []byte) (bool, error) {
@@ -70,7 +80,9 @@ func (s *Documents) Staged(ctx context.Context, max int) ([]xds.StoredDocument, 
 				return false, err
 			}
 			d, err := r.documentAt(seq)
-			docs = append(docs, d)
+			if d.Status == status {
+				docs = append(docs, d)
+			}
 			return true, err
 		})
 	})
@@ -80,24 +92,55 @@ func (s *Documents) Staged(ctx context.Context, max int) ([]xds.StoredDocument, 
 // KnownBlob tells whether a document, staged or registered, has its bytes in the blob.
 func (s *Documents) KnownBlob(ctx context.Context, blob string) (bool, error) {
 	known := false
-	err := s.db.view(ctx, func(r *reader) error {
-		return r.scan(blobKey(nil, blob), nil, func(key, _ []byte) (bool, error) {
-			seq, err := seqOf(key)
-			if err != nil {
-				return false, err
-			}
-			d, err := r.documentAt(seq)
-			known = known || d.Blob == blob
-			return !known, err
-		})
+	err := s.db.view(ctx, func(r *reader) (err error) {
+		known, err = r.knownBlob(blob)
+		return err
 	})
 	return known, err
 }
 
-// Forget ends a registered document: it can no longer be retrieved (ITI-86).
-func (s *Documents) Forget(ctx context.Context, id xds.UniqueID) error {
+func (r *reader) knownBlob(blob string) (known bool, err error) {
+	err = r.scan(blobKey(nil, blob), nil, func(key, _ []byte) (bool, error) {
+		seq, err := seqOf(key)
+		if err != nil {
+			return false, err
+		}
+		d, err := r.documentAt(seq)
+		known = known || d.Blob == blob
+		return !known, err
+	})
+	return known, err
+}
+
+// Doom implements repository.Index.
+func (s *Documents) Doom(ctx context.Context, ids []xds.UniqueID, m *atna.AuditMessage) error {
 	return s.db.update(ctx, func(tx *writeTx) error {
-		d, seq, err := tx.document(id, xds.Registered, "")
+		for _, id := range ids {
+			d, seq, err := tx.document(id, xds.Registered, "")
+			if err != nil {
+				return err
+			}
+			if seq == 0 {
+				continue
+			}
+			tx.dropDocument(seq, &d)
+			if shared, err := tx.knownBlob(d.Blob); err != nil {
+				return err
+			} else if shared {
+				continue
+			}
+			d.Status = xds.Doomed
+			tx.db.counts.document++
+			tx.addDocument(tx.db.counts.document, &d)
+		}
+		return tx.recordMessage(m)
+	})
+}
+
+// Forget implements repository.Index.
+func (s *Documents) Forget(ctx context.Context, d xds.StoredDocument) error {
+	return s.db.update(ctx, func(tx *writeTx) error {
+		d, seq, err := tx.document(d.UniqueID, xds.Doomed, d.Blob)
 		if err != nil || seq == 0 {
 			return err
 		}
@@ -121,8 +164,11 @@ func (r *reader) documentAt(seq uint64) (xds.StoredDocument, error) {
 }
 
 func statusByte(s xds.StoredStatus) byte {
-	if s == xds.Registered {
+	switch s {
+	case xds.Registered:
 		return 'd'
+	case xds.Doomed:
+		return 'g'
 	}
 	return 's'
 }
@@ -182,8 +228,11 @@ func (tx *writeTx) unstage(d xds.StoredDocument) error {
 }
 
 func (c *counts) ofStatus(s xds.StoredStatus) *uint64 {
-	if s == xds.Registered {
+	switch s {
+	case xds.Registered:
 		return &c.Documents
+	case xds.Doomed:
+		return new(uint64) // they are few and soon gone: nobody counts them
 	}
 	return &c.Staged
 }
@@ -215,7 +264,7 @@ func documentKeys(seq uint64, d *xds.StoredDocument) [][]byte {
 		appendSeq(uniqueKey(nil, d.UniqueID, statusByte(d.Status)), seq),
 		appendSeq(blobKey(nil, d.Blob), seq),
 	}
-	if d.Status == xds.Staged {
+	if d.Status != xds.Registered {
 		keys = append(keys, seqKey(nil, bStaged, seq))
 	}
 	return keys

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -97,7 +98,12 @@ func (db *DB) settle(f *overlay) {
 		db.fail(fmt.Errorf("write index: %w", err))
 		return
 	}
-	dropped := db.journal.DropBefore(f.last + 1)
+	var dropped error
+	if f.gone {
+		// What was removed is out of the index; the segment that tells of it goes now, or, with updates under way, at the next flush.
+		dropped = db.journal.Turn()
+	}
+	dropped = errors.Join(dropped, db.journal.DropBefore(f.last+1))
 	db.mu.Lock()
 	db.frozen = nil
 	db.flushes.applied = f.last

@@ -311,7 +311,7 @@ func TestDocumentsAndCursors(t *testing.T) {
 	if err := docs.Settle(t.Context(), staged[1:], true); err != nil {
 		t.Fatal(err)
 	}
-	if err := docs.Forget(t.Context(), staged[1].UniqueID); err != nil {
+	if err := errors.Join(docs.Doom(t.Context(), []xds.UniqueID{staged[1].UniqueID}, storetest.Message(1, p)), docs.Forget(t.Context(), staged[1])); err != nil {
 		t.Fatal(err)
 	}
 	for blob, want := range map[string]bool{"s1-0-1": true, "s1-0-10": false, "s1-0": false} {

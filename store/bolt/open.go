@@ -118,6 +118,7 @@ func openIndex(path string, opt Options) (*bbolt.DB, error) {
 	if st, err := os.Stat(path); err == nil {
 		size = max(size, 2*int(st.Size()))
 	}
+	before, _ := os.Stat(path) // nil for a new store
 	bb, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         opt.LockTimeout,
 		FreelistType:    bbolt.FreelistMapType,
@@ -128,6 +129,10 @@ func openIndex(path string, opt Options) (*bbolt.DB, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if now, err := os.Stat(path); before != nil && (err != nil || !os.SameFile(before, now)) {
+		// Compact put another file there while we waited for the lock of the old one.
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, ErrLocked), bb.Close())
 	}
 	bb.AllocSize = 64 << 20
 	if err := bb.Update(initIndex); err != nil {
@@ -181,6 +186,7 @@ func (db *DB) recover(dir string) error {
 	err = j.Replay(applied+1, func(seq uint64, p []byte) error {
 		db.head.last = seq
 		return decodeRows(p, func(key, value []byte) error {
+			db.head.gone = db.head.gone || value == nil && key[0] == bObject
 			k, v := db.keep(key, value)
 			db.head.set(k, v)
 			return nil

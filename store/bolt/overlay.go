@@ -13,6 +13,7 @@ type overlay struct {
 	rows *btree.Map[string, []byte]
 	size int    // bytes it stands for
 	last uint64 // journal sequence of the newest update in it
+	gone bool   // it holds removals of objects, whose rows the journal must not keep
 }
 
 // perRow is what a row costs beyond its bytes.

@@ -212,6 +212,15 @@ type registryUpdate struct {
 // Put implements registry.UpdateTx.
 func (u *registryUpdate) Put(o xds.Object) error { return u.tx.putObject(o) }
 
+// Remove implements registry.UpdateTx.
+func (u *registryUpdate) Remove(id xds.ObjectID) error { return u.tx.removeObject(id) }
+
+// Holds implements registry.UpdateTx.
+func (u *registryUpdate) Holds(d xds.StoredDocument) (bool, error) {
+	_, seq, err := u.tx.document(d.UniqueID, xds.Registered, d.Blob)
+	return seq != 0, err
+}
+
 // Keep implements registry.UpdateTx.
 func (u *registryUpdate) Keep(d xds.StoredDocument) error { return u.tx.keepDocument(d) }
 
@@ -281,6 +290,40 @@ func (tx *writeTx) replaceObject(o xds.Object, number []byte) error {
 		}
 	}
 	return tx.writeObject(seq, o)
+}
+
+// removeObject deletes an object and every row that leads to it. Rows of associations that were found by its number move to its id, as if they had come
+// first: the order in which objects and their associations go does not matter.
+func (tx *writeTx) removeObject(id xds.ObjectID) error {
+	o, seq, err := tx.objectByID(id)
+	if err != nil || seq == 0 {
+		return err
+	}
+	if err := tx.indexRows(seq, o, func(key []byte) { tx.put(key, nil) }); err != nil {
+		return err
+	}
+	if a := o.Association; a != nil {
+		if err := tx.dropEarlyRows(seq, a, &xds.Association{}); err != nil {
+			return err
+		}
+	}
+	prefix := seqKey(nil, bAssoc, seq)
+	if err := tx.scan(prefix, nil, func(key, _ []byte) (bool, error) {
+		other, err := seqOf(key)
+		if err != nil {
+			return false, err
+		}
+		tx.put(key, nil)
+		tx.put(appendSeq(idKey(nil, bAssocID, id), other), []byte{})
+		return true, nil
+	}); err != nil {
+		return err
+	}
+	tx.put(idKey(nil, bID, id), nil)
+	tx.put(seqKey(nil, bObject, seq), nil)
+	*tx.db.counts.of(o.Kind())--
+	tx.gone = append(tx.gone, seq)
+	return nil
 }
 
 // dropEarlyRows deletes the rows of an association that were written before its objects were there, where they no longer hold.

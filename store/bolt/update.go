@@ -11,6 +11,7 @@ import (
 // batch is the updates that one write and one flush make durable.
 type batch struct {
 	records [][]byte
+	gone    []uint64 // objects that these updates removed
 	done    chan struct{}
 	err     error
 }
@@ -23,6 +24,7 @@ type writeTx struct {
 	record []byte
 	buf    []byte // for encoding values
 	before counts
+	gone   []uint64
 }
 
 type change struct {
@@ -72,7 +74,7 @@ func (db *DB) enqueue(fn func(*writeTx) error) (b *batch, leads bool, err error)
 	if db.failed != nil {
 		return nil, false, fmt.Errorf("store is closed to updates: %w", db.failed)
 	}
-	record, err := db.run(fn)
+	record, gone, err := db.run(fn)
 	if err != nil {
 		return nil, false, err
 	}
@@ -86,12 +88,14 @@ func (db *DB) enqueue(fn func(*writeTx) error) (b *batch, leads bool, err error)
 		leads = true
 	}
 	db.forming.records = append(db.forming.records, record)
+	db.forming.gone = append(db.forming.gone, gone...)
+	db.head.gone = db.head.gone || len(gone) > 0
 	db.head.last++
 	return db.forming, leads, nil
 }
 
 // run calls fn on a transaction and takes its changes back when it fails, also by panic.
-func (db *DB) run(fn func(*writeTx) error) (record []byte, err error) {
+func (db *DB) run(fn func(*writeTx) error) (record []byte, gone []uint64, err error) {
 	tx := &writeTx{db: db, before: db.counts, record: db.record(), undo: db.undo[:0], buf: db.buf}
 	tx.reader = reader{layers: layers{active: db.head, frozen: db.frozen}}
 	// The index is opened when first needed. It may by then hold more of the frozen overlay, which is read first anyway, and nothing
@@ -108,14 +112,14 @@ func (db *DB) run(fn func(*writeTx) error) (record []byte, err error) {
 		db.undo = tx.undo[:0]
 	}()
 	if err := fn(tx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if db.counts != tx.before {
 		tx.buf = db.counts.append(tx.buf[:0])
 		tx.put(countsKey(), tx.buf)
 	}
 	done = true
-	return tx.record, nil
+	return tx.record, tx.gone, nil
 }
 
 // commitBatch is the leader's part: wait for the batch before, close this one, write it, show it.
@@ -136,6 +140,7 @@ func (db *DB) commitBatch(b *batch) {
 			db.fail(err)
 		} else {
 			db.publish(next)
+			db.cache.drop(b.gone)
 		}
 	}
 	for _, r := range b.records {

@@ -117,6 +117,52 @@ func TestRemoveDestroys(t *testing.T) {
 	}
 }
 
+// A removal that a power cut tore, whichever of its pages reached the disk, is ended by removing again.
+func TestTornRemoval(t *testing.T) {
+	secret := bytes.Repeat([]byte("made-up secret of patient 7;"), 500) // several pages
+	for _, headFirst := range []bool{true, false} {
+		dir := t.TempDir()
+		s := open(t, dir, files.Options{})
+		before := storetest.Store(t, s, []byte("before"), -1)
+		id := storetest.Store(t, s, secret, -1)
+		segment, err := filepath.Glob(filepath.Join(dir, "small", "*.seg"))
+		if err != nil || len(segment) != 1 {
+			t.Fatal(segment, err)
+		}
+		whole, err := os.ReadFile(segment[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Remove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		torn, err := os.ReadFile(segment[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if middle := len(torn) - len(secret)/2; headFirst {
+			copy(torn[middle:], whole[middle:])
+		} else {
+			copy(torn[:middle], whole[:middle])
+		}
+		if err := os.WriteFile(segment[0], torn, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(t, s, id); err == nil {
+			t.Error("a torn blob was read")
+		}
+		if err := errors.Join(s.Remove(t.Context(), id), s.Remove(t.Context(), id)); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(everything(t, dir), []byte("secret")) {
+			t.Error("the bytes are still on the disk")
+		}
+		if got, err := read(t, s, before); err != nil || string(got) != "before" {
+			t.Error(string(got), err)
+		}
+	}
+}
+
 // Damage anywhere in a blob gives an error, never other bytes.
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()

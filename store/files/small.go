@@ -358,15 +358,29 @@ func destroyIn(f *os.File, n name) error {
 		return err
 	}
 	if err := checkHeader(h[:], n); errors.Is(err, ErrNoBlob) {
-		return nil
+		if ours := int64(binary.BigEndian.Uint32(h[4:])) == n.size && string(h[16:]) == dead; !ours {
+			return nil
+		}
+		if zeroed, err := zeros(f, n); err != nil || zeroed {
+			return err
+		}
 	} else if err != nil {
 		return err
 	}
-	// State and zeros in one write. Should a crash tear it, the blob is unreadable by its checksum, and removing it again ends it.
+	// State and zeros in one write. Should a crash tear it, removing the blob again ends it: what says that it is dead and is not all zeros is overwritten again.
 	gone := bytes.Repeat([]byte{0}, headerSize-16+int(n.size))
 	copy(gone, dead)
 	if _, err := f.WriteAt(gone, n.offset+16); err != nil {
 		return err
 	}
 	return journal.Datasync(f)
+}
+
+// zeros tells whether nothing is left of a removed blob.
+func zeros(f *os.File, n name) (bool, error) {
+	payload := make([]byte, n.size)
+	if _, err := f.ReadAt(payload, n.offset+headerSize); err != nil {
+		return false, err
+	}
+	return len(bytes.Trim(payload, "\x00")) == 0, nil
 }

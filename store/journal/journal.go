@@ -285,6 +285,23 @@ func (j *Journal) begin() error {
 	return nil
 }
 
+// Turn leaves the current segment, so that DropBefore can remove it once nobody needs its records. One that holds none is kept.
+func (j *Journal) Turn() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken != nil {
+		return fmt.Errorf("%w: %w", ErrBroken, j.broken)
+	}
+	if j.file == nil || j.segments[len(j.segments)-1].first == j.next {
+		return nil
+	}
+	if err := j.begin(); err != nil {
+		j.broken = err
+		return fmt.Errorf("begin journal segment: %w", err)
+	}
+	return nil
+}
+
 // DropBefore removes the segments that hold only records before seq. The segment being written stays.
 func (j *Journal) DropBefore(seq uint64) error {
 	j.mu.Lock()

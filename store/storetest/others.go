@@ -56,6 +56,32 @@ func Index(t *testing.T, open func(t *testing.T) repository.Index) {
 			t.Error("refused document found")
 		}
 	})
+	t.Run("DoomedUntilForgotten", func(t *testing.T) {
+		x := open(t)
+		docs := []xds.StoredDocument{Document(1, Patient(1), "b1"), Document(2, Patient(1), "b2"), Document(3, Patient(1), "b3")}
+		must(t, x.Stage(t.Context(), docs))
+		must(t, x.Settle(t.Context(), docs, true))
+		must(t, x.Stage(t.Context(), []xds.StoredDocument{Document(4, Patient(1), "b3")}))
+		must(t, x.Doom(t.Context(), []xds.UniqueID{docs[0].UniqueID, docs[2].UniqueID, "1.2.3"}, Message(1, Patient(1))))
+		for i, want := range []bool{false, true, false} {
+			if _, ok := find(t, x, docs[i].UniqueID); ok != want {
+				t.Errorf("document %d: %v", i+1, ok)
+			}
+		}
+		doomed, err := x.Doomed(t.Context(), 10)
+		if err != nil || len(doomed) != 1 || doomed[0].Blob != "b1" || doomed[0].Status != xds.Doomed {
+			t.Fatalf("%+v %v: the bytes that a staged document shares are kept, those of nobody are not", doomed, err)
+		}
+		again := Document(1, Patient(1), "b5")
+		must(t, x.Settle(t.Context(), []xds.StoredDocument{again}, true))
+		must(t, x.Forget(t.Context(), doomed[0]))
+		if doomed, err := x.Doomed(t.Context(), 10); err != nil || len(doomed) != 0 {
+			t.Error(doomed, err)
+		}
+		if got, ok := find(t, x, again.UniqueID); !ok || got != again {
+			t.Errorf("the document that came again: %+v %v", got, ok)
+		}
+	})
 	t.Run("ARefusedTwinHidesNothing", func(t *testing.T) {
 		x := open(t)
 		first, twin := Document(1, Patient(1), "b1"), Document(1, Patient(1), "b2")

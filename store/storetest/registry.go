@@ -29,6 +29,8 @@ func Registry(t *testing.T, open func(t *testing.T) registry.Store) {
 		{"ReplacingMovesTheIndex", registryReplace},
 		{"AssociationsEitherWay", registryAssociations},
 		{"ReferenceIDs", registryReferences},
+		{"RemovedIsGone", registryRemove},
+		{"RemovedInAnyOrder", registryRemoveOrder},
 		{"AViewIsOneMoment", registryViewMoment},
 		{"UpdatesRunAlone", registryConflict},
 		{"ObjectsAreTheCallers", registryOwnership},
@@ -276,6 +278,82 @@ func registryAssociations(t *testing.T, s registry.Store) {
 			}
 		}
 	})
+}
+
+func remove(t *testing.T, s registry.Store, ids ...xds.ObjectID) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(tx registry.UpdateTx) error {
+		for _, id := range ids {
+			if err := tx.Remove(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is removed is found in no way, and can be stored again; its neighbours stay.
+func registryRemove(t *testing.T, s registry.Store) {
+	p := Patient(1)
+	first, second := Entry(1, p), Entry(2, p)
+	second.LogicalID, second.Version, second.UniqueID, second.ReferenceIDs = ID(1), 2, first.UniqueID, first.ReferenceIDs
+	put(t, s, xds.Object{Entry: first}, xds.Object{Entry: second}, xds.Object{Folder: Folder(3, p)}, xds.Object{Association: Association(4, xds.HasMember, ID(3), ID(2))})
+	remove(t, s, ID(4), ID(2), ID(99))
+	state := func(entries ...xds.ObjectID) {
+		t.Helper()
+		view(t, s, func(tx registry.Tx) {
+			for _, n := range []int{2, 4} {
+				if _, ok := object(t, tx, ID(n)); ok {
+					t.Errorf("object %d is still there", n)
+				}
+			}
+			uids, _ := tx.ByUniqueID(first.UniqueID)
+			lids, _ := tx.ByLogicalID(ID(1))
+			var refs []xds.ObjectID
+			_ = tx.ByReferenceID(p, first.ReferenceIDs[0], func(o xds.Object) bool { refs = append(refs, o.Header().ID); return true })
+			for what, got := range map[string][]xds.ObjectID{"unique id": uids, "logical id": lids, "reference id": refs, "patient": ofPatient(t, tx, p, xds.KindEntry)} {
+				if !slices.Equal(got, entries) {
+					t.Errorf("by %s: %v, want %v", what, got, entries)
+				}
+			}
+			if as, _ := tx.Associations(ID(3)); len(as) != 0 {
+				t.Error("still related:", as)
+			}
+		})
+	}
+	state(ID(1))
+	remove(t, s, ID(1)) // the first version goes, though its id is the logical id
+	state()
+	put(t, s, xds.Object{Entry: first})
+	state(ID(1))
+	if err := s.Update(t.Context(), func(tx registry.UpdateTx) error { return errors.Join(tx.Remove(ID(1)), errTest) }); err == nil {
+		t.Error("the error is lost")
+	}
+	state(ID(1))
+}
+
+// An association outlives its ends, if the registry lets it, and goes without a trace before or after them.
+func registryRemoveOrder(t *testing.T, s registry.Store) {
+	p := Patient(1)
+	for _, order := range [][]int{{1, 2, 3}, {3, 1, 2}, {1, 3, 2}} {
+		put(t, s, xds.Object{Entry: Entry(1, p)}, xds.Object{Entry: Entry(2, p)}, xds.Object{Association: Association(3, xds.APND, ID(1), ID(2))})
+		for i, n := range order {
+			remove(t, s, ID(n))
+			want := 1
+			if slices.Contains(order[:i+1], 3) {
+				want = 0
+			}
+			view(t, s, func(tx registry.Tx) {
+				for _, end := range []int{1, 2} {
+					if as, err := tx.Associations(ID(end)); err != nil || len(as) != want {
+						t.Errorf("%v after %d: %d associations of %d, want %d (%v)", order, n, len(as), end, want, err)
+					}
+				}
+			})
+		}
+	}
 }
 
 func registryReferences(t *testing.T, s registry.Store) {

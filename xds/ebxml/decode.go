@@ -394,6 +394,8 @@ func (m *meaning) association(x *RegistryObject, index int) xds.Association {
 			return single(&a.Membership), true
 		case "PreviousVersion":
 			return single(&a.PreviousVersion), true
+		case "AssociationPropagation":
+			return single(&a.Propagation), true
 		case "OriginalStatus":
 			return single(&original), true
 		case "NewStatus":

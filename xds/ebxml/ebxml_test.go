@@ -236,6 +236,8 @@ func FuzzRequests(f *testing.F) {
 	f.Add(ebxml.AppendProvideAndRegister(nil, full(), func(id xds.ObjectID) string { return "a@b" }))
 	f.Add(ebxml.AppendAdhocQuery(nil, "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d", "LeafClass", []xds.Slot{{Name: "$patientId", Values: []string{"'1^^^&1.2&ISO'"}}}))
 	f.Add(ebxml.AppendRetrieveDocumentSet(nil, []xds.DocumentRequest{{RepositoryUniqueID: "1.2", UniqueID: "1.3"}}))
+	f.Add([]byte(removeObjects))
+	f.Add([]byte(removeDocuments))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		start := func() *xmlpull.Reader {
 			r := xmlpull.NewReader(body, xmlpull.Options{})
@@ -244,6 +246,8 @@ func FuzzRequests(f *testing.F) {
 		}
 		_, _, _ = ebxml.DecodeProvideAndRegister(start(), xds.CodeRepositoryMetadataError, ebxml.Lenient{})
 		_, _, _, _ = ebxml.DecodeRegistryResponse(start())
+		_, _, _ = ebxml.DecodeRemoveObjects(start())
+		_, _, _ = ebxml.DecodeRemoveDocuments(start(), ebxml.Lenient{})
 		if q, _, err := ebxml.DecodeAdhocQuery(start()); err == nil {
 			var slots []xds.Slot
 			for _, s := range q.Slots {
@@ -354,5 +358,83 @@ func TestVouching(t *testing.T) {
 	}
 	if vouched < 100 {
 		t.Errorf("only %d of 4000 were vouched for: the test says little", vouched)
+	}
+}
+
+const (
+	removeObjects = `<RemoveObjectsRequest xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0" xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0" deletionScope="urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll">` +
+		`<r:ObjectRefList><r:ObjectRef id="urn:uuid:a"/><r:ObjectRef id="urn:uuid:b"/></r:ObjectRefList></RemoveObjectsRequest>`
+	removeDocuments = `<RemoveDocumentsRequest xmlns="urn:ihe:iti:rmd:2017" xmlns:x="urn:ihe:iti:xds-b:2007"><x:DocumentRequest><x:RepositoryUniqueId>1.2</x:RepositoryUniqueId>` +
+		`<x:DocumentUniqueId>1.3</x:DocumentUniqueId></x:DocumentRequest></RemoveDocumentsRequest>`
+)
+
+func start(t *testing.T, body string) *xmlpull.Reader {
+	t.Helper()
+	r := xmlpull.NewReader([]byte(body), xmlpull.Options{})
+	if _, err := r.Next(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// What the removals ask for, and when the schema is asked about them.
+func TestRemovals(t *testing.T) {
+	for _, c := range []struct {
+		old, new string
+		want     ebxml.RemoveObjectsRequest
+		doubt    bool
+	}{
+		{"", "", ebxml.RemoveObjectsRequest{IDs: []xds.ObjectID{"urn:uuid:a", "urn:uuid:b"}, Scope: "urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll"}, false},
+		{` deletionScope="urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll"`, ` id="x" comment="y"`, ebxml.RemoveObjectsRequest{IDs: []xds.ObjectID{"urn:uuid:a", "urn:uuid:b"}}, false},
+		{` deletionScope="urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll"`, ` other="x"`, ebxml.RemoveObjectsRequest{IDs: []xds.ObjectID{"urn:uuid:a", "urn:uuid:b"}}, true},
+		{`<r:ObjectRefList>`, `<r:AdhocQuery id="urn:uuid:q"/><r:ObjectRefList>`, ebxml.RemoveObjectsRequest{IDs: []xds.ObjectID{"urn:uuid:a", "urn:uuid:b"}, Query: true,
+			Scope: "urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll"}, true},
+		{`<r:ObjectRef id="urn:uuid:b"/>`, `<r:Slot/>`, ebxml.RemoveObjectsRequest{IDs: []xds.ObjectID{"urn:uuid:a", ""}, Scope: "urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll"}, true},
+	} {
+		got, doubt, err := ebxml.DecodeRemoveObjects(start(t, strings.Replace(removeObjects, c.old, c.new, 1)))
+		if err != nil || doubt != c.doubt || !reflect.DeepEqual(*got, c.want) {
+			t.Errorf("%s: %+v %v %v", c.new, got, doubt, err)
+		}
+	}
+	docs, doubt, err := ebxml.DecodeRemoveDocuments(start(t, removeDocuments), ebxml.Lenient{})
+	if err != nil || doubt || len(docs) != 1 || docs[0] != (xds.DocumentRequest{RepositoryUniqueID: "1.2", UniqueID: "1.3"}) {
+		t.Error(docs, doubt, err)
+	}
+	if _, _, err := ebxml.DecodeRemoveObjects(start(t, removeDocuments)); err == nil {
+		t.Error("another request was taken for a removal of objects")
+	}
+	if _, _, err := ebxml.DecodeRemoveDocuments(start(t, removeObjects), ebxml.Lenient{}); err == nil {
+		t.Error("another request was taken for a removal of documents")
+	}
+}
+
+// The published example of a change to a status of the national record: what it asks for is understood. It leaves out the parents of a classification and of three
+// identifiers, which the schema requires as well.
+func TestNationalUpdate(t *testing.T) {
+	b, err := os.ReadFile(oracle.Path(t, "samples/dmp/TD3.3d_request.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := xmlpull.NewReader(b, xmlpull.Options{})
+	for r.Local() != "SubmitObjectsRequest" {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub, doubt, err := ebxml.DecodeSubmitObjects(r, xds.CodeRegistryMetadataError, ebxml.Lenient{})
+	if err != nil || !doubt || len(sub.Associations) != 1 {
+		t.Fatalf("%+v %v %v", sub, doubt, err)
+	}
+	a := sub.Associations[0]
+	if a.Type != "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus" || a.Source != sub.Set.ID || a.Target != "urn:uuid:fe5287a2-ae6a-11eb-8f5d-0050569e422e" ||
+		a.OriginalStatus != "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved" || a.NewStatus != "urn:asip:ci-sis:2010:StatusType:Archived" {
+		t.Errorf("%+v", a)
+	}
+	var places []string
+	for _, e := range sub.Faults {
+		places = append(places, e.Location)
+	}
+	if want := []string{"SubmissionSet.author", "SubmissionSet.patientId", "SubmissionSet.sourceId", "SubmissionSet.uniqueId"}; !slices.Equal(places, want) {
+		t.Errorf("faults at %v, want %v", places, want)
 	}
 }

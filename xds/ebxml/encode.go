@@ -159,6 +159,7 @@ func AppendAssociation(b []byte, a *xds.Association) []byte {
 	b = append(b, `">`...)
 	b = appendSlot(b, "SubmissionSetStatus", a.Membership)
 	b = appendSlot(b, "PreviousVersion", a.PreviousVersion)
+	b = appendSlot(b, "AssociationPropagation", a.Propagation)
 	b = appendSlot(b, "OriginalStatus", string(a.OriginalStatus))
 	b = appendSlot(b, "NewStatus", string(a.NewStatus))
 	b = appendExtra(b, a.Extra)

@@ -234,10 +234,23 @@ func (r *reader) adhocQuery(req *AdhocQueryRequest) error {
 
 // DecodeRetrieveDocumentSet reads an xdsb:RetrieveDocumentSetRequest [ITI-43 3.43.4.1.2].
 func DecodeRetrieveDocumentSet(x *xmlpull.Reader, l Lenient) (reqs []xds.DocumentRequest, doubt bool, err error) {
-	r := &reader{Reader: x}
-	if !r.Is(NSXDSB, "RetrieveDocumentSetRequest") {
-		return nil, false, &RequestError{r.Line(), "xdsb:RetrieveDocumentSetRequest is due"}
+	if !x.Is(NSXDSB, "RetrieveDocumentSetRequest") {
+		return nil, false, &RequestError{x.Line(), "xdsb:RetrieveDocumentSetRequest is due"}
 	}
+	return documentRequests(x, l)
+}
+
+// DecodeRemoveDocuments reads an rmd:RemoveDocumentsRequest [ITI-86 3.86.4.1.2].
+func DecodeRemoveDocuments(x *xmlpull.Reader, l Lenient) (reqs []xds.DocumentRequest, doubt bool, err error) {
+	if !x.Is(NSRMD, "RemoveDocumentsRequest") {
+		return nil, false, &RequestError{x.Line(), "rmd:RemoveDocumentsRequest is due"}
+	}
+	return documentRequests(x, l)
+}
+
+// documentRequests reads the xdsb:DocumentRequest elements of the element that x stands on.
+func documentRequests(x *xmlpull.Reader, l Lenient) (reqs []xds.DocumentRequest, doubt bool, err error) {
+	r := &reader{Reader: x}
 	r.doubt = len(r.Attrs()) > 0
 	err = r.Children(func() error {
 		r.doubt = r.doubt || !r.Is(NSXDSB, "DocumentRequest") || len(r.Attrs()) > 0
@@ -270,4 +283,51 @@ func DecodeRetrieveDocumentSet(x *xmlpull.Reader, l Lenient) (reqs []xds.Documen
 	})
 	r.doubt = r.doubt || len(reqs) == 0
 	return reqs, r.doubt, err
+}
+
+// RemoveObjectsRequest is what ITI-62 brings: the objects by their ids, in order.
+type RemoveObjectsRequest struct {
+	IDs   []xds.ObjectID
+	Query bool   // it names objects by a query instead, or besides
+	Scope string // deletionScope, empty when not said
+}
+
+// DecodeRemoveObjects reads an lcm:RemoveObjectsRequest [ITI-62 3.62.4.1.2].
+func DecodeRemoveObjects(x *xmlpull.Reader) (req *RemoveObjectsRequest, doubt bool, err error) {
+	r := &reader{Reader: x}
+	if !r.Is(NSLCM, "RemoveObjectsRequest") {
+		return nil, false, &RequestError{r.Line(), "lcm:RemoveObjectsRequest is due"}
+	}
+	req = &RemoveObjectsRequest{}
+	for _, a := range r.Attrs() {
+		switch {
+		case a.Name.Space == "" && a.Name.Local == "deletionScope":
+			req.Scope = a.Value
+			r.doubt = r.doubt || !plainURI(a.Value)
+		case a.Name.Space == "" && a.Name.Local == "id" && plainURI(a.Value), a.Name.Space == "" && a.Name.Local == "comment":
+		default:
+			r.doubt = true
+		}
+	}
+	lists := 0
+	err = r.Children(func() error {
+		switch {
+		case r.Is(NSRIM, "AdhocQuery"):
+			req.Query, r.doubt = true, true
+			return r.Skip()
+		case !r.Is(NSRIM, "ObjectRefList"):
+			r.doubt = true
+			return r.Skip()
+		}
+		lists++
+		r.doubt = r.doubt || len(r.Attrs()) > 0
+		return r.Children(func() error {
+			r.doubt = r.doubt || !r.Is(NSRIM, "ObjectRef")
+			id, _ := r.Attr("id")
+			req.IDs = append(req.IDs, xds.ObjectID(id))
+			return r.objectRef()
+		})
+	})
+	r.doubt = r.doubt || lists > 1
+	return req, r.doubt, err
 }

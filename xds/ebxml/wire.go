@@ -20,6 +20,7 @@ const (
 	NSLCM   = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 	NSQuery = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 	NSXDSB  = "urn:ihe:iti:xds-b:2007"
+	NSRMD   = "urn:ihe:iti:rmd:2017"
 	NSXOP   = "http://www.w3.org/2004/08/xop/include"
 	nsXML   = "http://www.w3.org/XML/1998/namespace"
 )

@@ -369,6 +369,45 @@ func (j *judge) mayRelate(a *xds.Association, o xds.Object) (bool, error) {
 	return j.eyes.see(o)
 }
 
+// mayChange tells whether the caller may know of an object to change it: he sees it, or he or his structure wrote it. What he may do with it is another question.
+func (y *eyes) mayChange(o xds.Object) (bool, error) {
+	ok, err := y.see(o)
+	if err != nil || ok || o.Entry == nil {
+		return ok, err
+	}
+	d, err := y.sight.Replace(o.Entry)
+	return d.Allow, err
+}
+
+// allowed holds what an update makes of an object against what the caller's rights allow [DMP-B5, DMP-B6, DMP-B7]. Folders and associations are changed by who may
+// search the record.
+func (u *updating) allowed(p xds.Place, before, after xds.Object) error {
+	if u.eyes.sight == nil {
+		return nil
+	}
+	deny := func(d policy.Decision) {
+		u.eyes.record = &d
+		u.f.Add(xds.CodeMetadataUpdateError, p, "", "access denied", "DMP-T3")
+	}
+	if before.Entry == nil {
+		d, err := u.eyes.sight.Consult(u.sub.Set.PatientID)
+		if err == nil && !d.Allow {
+			deny(d)
+		}
+		return err
+	}
+	for _, act := range u.r.cfg.Gate.Acts(before.Entry, after.Entry) {
+		d, err := u.eyes.sight.Does(before.Entry, act)
+		if err != nil {
+			return err
+		}
+		if u.eyes.record = &d; !d.Allow {
+			deny(d)
+		}
+	}
+	return nil
+}
+
 // inherit lets what replaces a masked document be masked as well, and puts what consent documents say into the patient's record.
 func (r *Registry) inherit(tx UpdateTx, c auth.Caller, sub *xds.Submission) error {
 	if r.cfg.Gate == nil {

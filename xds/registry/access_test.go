@@ -47,6 +47,11 @@ func (g *guarded) Emergency(ctx context.Context, c auth.Caller, patient hl7.CX) 
 	})
 }
 
+// guardedDomain has the national statuses.
+var guardedDomain = &xds.Domain{CXTypes: []string{"*"}, Statuses: []xds.Status{"urn:asip:ci-sis:2010:StatusType:Archived", "urn:asip:ci-sis:2010:StatusType:Deleted"},
+	Withheld:    []xds.Status{"urn:asip:ci-sis:2010:StatusType:Deleted"},
+	Transitions: []xds.Transition{{From: xds.Approved, To: "urn:asip:ci-sis:2010:StatusType:Archived"}, {From: xds.Approved, To: "urn:asip:ci-sis:2010:StatusType:Deleted"}}}
+
 func newGuarded(t *testing.T, rec *policy.Record) *guarded {
 	t.Helper()
 	db, err := bolt.Open(t.TempDir(), bolt.Options{})
@@ -63,7 +68,7 @@ func newGuarded(t *testing.T, rec *policy.Record) *guarded {
 	clock := func() time.Time { return g.now }
 	gate, err := policy.New(policy.Config{Matrix: policy.France(), Clock: clock, Persons: []string{"1.2.250.1.71.4.2.1"}})
 	g.must(err)
-	g.world.Registry, err = registry.New(registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return &xds.Domain{CXTypes: []string{"*"}} }, Audit: g, Gate: gate, Emergencies: g,
+	g.world.Registry, err = registry.New(registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return guardedDomain }, Audit: g, Gate: gate, Emergencies: g,
 		Events: &atna.Reporter{SourceID: "test"}, MaxResults: 12, MaxReferences: 20, Clock: clock, Log: slog.New(slog.DiscardHandler),
 		NewID: func() xds.ObjectID {
 			g.ids++
@@ -237,5 +242,39 @@ func TestBreakingTheGlass(t *testing.T) {
 	wants(t, err, "XDSRegistryError", "access denied")
 	if g.decision() != sample.PatientID(1).String()+" refused: the patient opposed emergency access" {
 		t.Errorf("audited as %q", g.decision())
+	}
+}
+
+// update asks for one change of the document that a caller names.
+func (g *guarded) update(c auth.Caller, n int, to xds.Status) error {
+	g.n++
+	s := sample.Submission(1, n, 1, g.now)
+	s.Set.UniqueID, s.Entries = xds.UniqueID(fmt.Sprintf("1.2.3.%d", g.n)), nil
+	s.Associations = []xds.Association{{Header: xds.Header{ID: "u"}, Type: xds.UpdateAvailabilityStatus, Source: s.Set.ID, Target: entryID(n),
+		OriginalStatus: xds.Approved, NewStatus: to}}
+	_, err := g.UpdateDocumentSet(context.Background(), c, s)
+	return err
+}
+
+// TestWhoChanges: only the author removes; who may not see a document hears what he would hear if it were not there.
+func TestWhoChanges(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open, Rights: []policy.Habilitation{{ID: "h1", Kind: policy.Attending, Party: policy.Party{Person: attends}},
+		{ID: "h2", Kind: policy.Allegation, Party: policy.Party{Person: "899900000044"}}}})
+	g.must(g.deposit(professional(author), 1, coded("MASQUE_PS")))
+	g.must(g.deposit(professional(author), 2))
+	const deleted = "urn:asip:ci-sis:2010:StatusType:Deleted"
+	const archived = "urn:asip:ci-sis:2010:StatusType:Archived"
+	wants(t, g.update(professional(stranger), 1, deleted), "UnresolvedReferenceException", "no object with this id is registered")
+	wants(t, g.update(professional("899900000044"), 1, archived), "UnresolvedReferenceException", "no object with this id is registered")
+	wants(t, g.update(professional(attends), 1, deleted), "XDSMetadataUpdateError", "access denied")
+	if got := g.decision(); got != sample.PatientID(1).String()+" refused: the right does not allow the act" {
+		t.Errorf("audited as %q", got)
+	}
+	g.must(g.update(professional("899900000044"), 2, archived))
+	g.must(g.update(professional(author), 1, deleted))
+	may, err := g.MayRetrieve(context.Background(), professional(author), []xds.UniqueID{sample.Submission(1, 1, 1, g.now).Entries[0].UniqueID})
+	g.must(err)
+	if may[0].Allow {
+		t.Error("a removed document is given")
 	}
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -100,6 +101,12 @@ func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub 
 		return err
 	}
 	for _, d := range stored {
+		if d.Status == xds.Registered {
+			// Its bytes were here already; they may have been removed since the repository looked.
+			if held, err := tx.Holds(d); err != nil || !held {
+				return cmp.Or(err, error(&xds.Error{Code: xds.CodeRegistryBusy, Context: "the document is being removed; send it again"}))
+			}
+		}
 		d.Status = xds.Registered
 		if err := tx.Keep(d); err != nil {
 			return err

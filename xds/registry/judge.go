@@ -96,15 +96,8 @@ func (j *judge) newObjects() error {
 }
 
 func (j *judge) free(p xds.Place, o xds.Object) error {
-	if id := o.Header().ID; !id.Symbolic() {
-		_, taken, err := j.tx.Object(id)
-		if err != nil {
-			return err
-		}
-		if taken {
-			p.Attribute = "entryUUID"
-			j.f.Metadata(p, string(id), "an object with this id is registered already", "ITI TF-3 4.2.1.5")
-		}
+	if err := j.freeID(p, o.Header().ID); err != nil {
+		return err
 	}
 	if o.UniqueID() == "" {
 		return nil
@@ -124,6 +117,18 @@ func (j *judge) free(p xds.Place, o xds.Object) error {
 		}
 	}
 	return nil
+}
+
+func (j *judge) freeID(p xds.Place, id xds.ObjectID) error {
+	if id.Symbolic() {
+		return nil
+	}
+	_, taken, err := j.tx.Object(id)
+	if taken {
+		p.Attribute = "entryUUID"
+		j.f.Metadata(p, string(id), "an object with this id is registered already", "ITI TF-3 4.2.1.5")
+	}
+	return err
 }
 
 // sameDocument judges one registered object that has the unique id already.

@@ -33,12 +33,14 @@ type Config struct {
 	// MaxResults bounds a LeafClass answer and MaxReferences an ObjectRef answer, in objects; beyond is XDSTooManyResults.
 	MaxResults    int
 	MaxReferences int
-	Home          string       // homeCommunityId, urn:oid: form; empty when this registry belongs to no community
-	Schema        ebxml.Schema // judges the message bodies that the decoder cannot vouch for
-	ValidateAll   bool         // ask the schema about every message
-	Clock         func() time.Time
-	NewID         func() xds.ObjectID // a fresh urn:uuid:
-	Log           *slog.Logger
+	// MayRemove tells who may remove metadata for good (ITI-62); nil: nobody.
+	MayRemove   func(auth.Caller) bool
+	Home        string       // homeCommunityId, urn:oid: form; empty when this registry belongs to no community
+	Schema      ebxml.Schema // judges the message bodies that the decoder cannot vouch for
+	ValidateAll bool         // ask the schema about every message
+	Clock       func() time.Time
+	NewID       func() xds.ObjectID // a fresh urn:uuid:
+	Log         *slog.Logger
 }
 
 // Registry is the actor. Its methods may be called at the same time from many goroutines.

@@ -29,6 +29,10 @@ type world struct {
 	now time.Time
 	ids int
 	n   int
+
+	db      *bolt.DB
+	domain  *xds.Domain
+	removes bool // this node may remove
 }
 
 func newWorld(t *testing.T) *world {
@@ -47,9 +51,10 @@ func newWorld(t *testing.T) *world {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	w.Registry, err = registry.New(registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return &xds.Domain{CXTypes: []string{"*"}} }, Audit: db.Audit(),
-		Events: &atna.Reporter{SourceID: "test"}, MaxResults: 12, MaxReferences: 20, Clock: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
+	w := &world{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), db: db, domain: &xds.Domain{CXTypes: []string{"*"}}}
+	w.Registry, err = registry.New(registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return w.domain }, Audit: db.Audit(),
+		MayRemove: func(auth.Caller) bool { return w.removes },
+		Events:    &atna.Reporter{SourceID: "test"}, MaxResults: 12, MaxReferences: 20, Clock: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 		NewID: func() xds.ObjectID {
 			w.ids++
 			return xds.ObjectID(fmt.Sprintf("urn:uuid:00000000-0000-4000-8000-%012d", w.ids))

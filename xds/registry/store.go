@@ -47,6 +47,11 @@ type UpdateTx interface {
 	Tx
 	// Put inserts a new object or replaces the one with the same id.
 	Put(o xds.Object) error
+	// Remove takes an object away, and every row that led to it. Associations that name it stay and are still found by its id. Removing what is not there
+	// is no error.
+	Remove(id xds.ObjectID) error
+	// Holds tells whether a document is registered with the bytes that d names.
+	Holds(d xds.StoredDocument) (bool, error)
 	// Keep remembers where a repository that shares this store holds a document's bytes.
 	Keep(d xds.StoredDocument) error
 	// PutRecord keeps what is known of a patient's shared record.

@@ -158,7 +158,7 @@ func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.Docum
 	if q.RepositoryUniqueID != r.cfg.UniqueID {
 		return Retrieved{}, at(xds.CodeUnknownRepositoryID, "RepositoryUniqueId", string(q.RepositoryUniqueID), "this is repository "+string(r.cfg.UniqueID))
 	}
-	doc, ok, err := r.cfg.Index.Document(ctx, q.UniqueID)
+	doc, ok, err := r.document(ctx, q.UniqueID)
 	if err == nil && (!ok || !may) {
 		return Retrieved{}, at(xds.CodeDocumentUniqueIDError, "DocumentUniqueId", string(q.UniqueID), "no such document in this repository")
 	}

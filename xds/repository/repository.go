@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,12 +40,19 @@ type Config struct {
 	Signer func(ctx context.Context, certs []*x509.Certificate) error
 	// Access decides who may have which document; nil: every node may have any.
 	Access Access
+	// MayRemove tells who may destroy documents (ITI-86); nil: nobody.
+	MayRemove func(auth.Caller) bool
+	// Withheld tells of a document whether it counts as never having been there; nil: none does.
+	Withheld func(context.Context, xds.UniqueID) (bool, error)
 	// Deposited is told of documents that are new here and registered; the answer waits for it. It may be nil.
 	Deposited func(c auth.Caller, docs []xds.StoredDocument)
 }
 
 // Repository is the actor. Its methods may be called at the same time from many goroutines.
-type Repository struct{ cfg Config }
+type Repository struct {
+	cfg        Config
+	destroying sync.Mutex // one at a time destroys what was removed
+}
 
 // New checks the configuration.
 func New(cfg Config) (*Repository, error) {

@@ -31,6 +31,7 @@ type blobs struct {
 	failAt int   // the n-th commit fails with fail
 	fail   error // of Write when failAt is 0
 	n      int
+	stuck  error // of Remove
 }
 
 type blob struct {
@@ -77,6 +78,9 @@ func (s *blobs) Open(_ context.Context, id string) (repository.Content, error) {
 }
 
 func (s *blobs) Remove(_ context.Context, id string) error {
+	if s.stuck != nil {
+		return s.stuck
+	}
 	delete(s.kept, id)
 	return nil
 }
@@ -86,10 +90,14 @@ type world struct {
 	*repository.Repository
 	blobs  *blobs
 	docs   map[xds.UniqueID]xds.StoredDocument
-	audit  []*atna.AuditMessage
-	refuse error
-	deaf   error    // of the audit trail
-	told   []string // of documents that are new, with who brought them
+	doomed []xds.StoredDocument
+
+	removes  bool         // whoever asks may remove
+	withheld xds.UniqueID // counts as never having been there
+	audit    []*atna.AuditMessage
+	refuse   error
+	deaf     error    // of the audit trail
+	told     []string // of documents that are new, with who brought them
 }
 
 func (w *world) Stage(context.Context, []xds.StoredDocument) error        { return nil }
@@ -97,6 +105,24 @@ func (w *world) Settle(context.Context, []xds.StoredDocument, bool) error { retu
 func (w *world) Document(_ context.Context, id xds.UniqueID) (xds.StoredDocument, bool, error) {
 	d, ok := w.docs[id]
 	return d, ok, nil
+}
+func (w *world) Doom(_ context.Context, ids []xds.UniqueID, m *atna.AuditMessage) error {
+	if w.deaf != nil {
+		return w.deaf
+	}
+	for _, id := range ids {
+		w.doomed = append(w.doomed, w.docs[id])
+		delete(w.docs, id)
+	}
+	w.audit = append(w.audit, m)
+	return nil
+}
+func (w *world) Doomed(_ context.Context, max int) ([]xds.StoredDocument, error) {
+	return w.doomed[:min(max, len(w.doomed))], nil
+}
+func (w *world) Forget(_ context.Context, d xds.StoredDocument) error {
+	w.doomed = slices.DeleteFunc(w.doomed, func(o xds.StoredDocument) bool { return o.Blob == d.Blob })
+	return nil
 }
 func (w *world) Record(_ context.Context, m *atna.AuditMessage) error {
 	if w.deaf == nil {
@@ -121,7 +147,9 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{blobs: &blobs{kept: map[string][]byte{}}, docs: map[xds.UniqueID]xds.StoredDocument{}}
 	r, err := repository.New(repository.Config{UniqueID: "1.2.9", Blobs: w.blobs, Index: w, Registrar: w, Domain: func() *xds.Domain { return &xds.Domain{CXTypes: []string{"*"}} },
-		Audit: w, Events: &atna.Reporter{SourceID: "test"}, Clock: func() time.Time { return at }, NewID: func() xds.ObjectID { return "urn:uuid:ref" }, Log: slog.New(slog.DiscardHandler),
+		MayRemove: func(auth.Caller) bool { return w.removes },
+		Withheld:  func(_ context.Context, id xds.UniqueID) (bool, error) { return id == w.withheld, nil },
+		Audit:     w, Events: &atna.Reporter{SourceID: "test"}, Clock: func() time.Time { return at }, NewID: func() xds.ObjectID { return "urn:uuid:ref" }, Log: slog.New(slog.DiscardHandler),
 		Deposited: func(c auth.Caller, docs []xds.StoredDocument) {
 			for _, d := range docs {
 				w.told = append(w.told, c.Node+" "+d.Blob)

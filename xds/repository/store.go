@@ -57,6 +57,13 @@ type Index interface {
 	Settle(ctx context.Context, docs []xds.StoredDocument, registered bool) error
 	// Document finds a registered document.
 	Document(ctx context.Context, id xds.UniqueID) (xds.StoredDocument, bool, error)
+	// Doom ends registered documents: none of them can be retrieved, and their bytes are to be destroyed, unless a document that is staged shares them. It keeps
+	// the audit message in the same commit.
+	Doom(ctx context.Context, ids []xds.UniqueID, m *atna.AuditMessage) error
+	// Doomed gives up to max documents whose bytes are to be destroyed, oldest first.
+	Doomed(ctx context.Context, max int) ([]xds.StoredDocument, error)
+	// Forget ends a doomed document, whose bytes are destroyed.
+	Forget(ctx context.Context, d xds.StoredDocument) error
 }
 
 // Registrar makes a submission known to a registry. A registrar that shares the repository's store commits stored and also with the
