@@ -40,6 +40,18 @@ type Facts struct {
 	DetailsOfPatientObject []ObjectDetail // added to the patient's object as they are
 }
 
+// DetailDecision tells why an access was granted or refused: the ground, the right, or the reason. It is for the patient's journal and for auditors.
+const DetailDecision = "Decision"
+
+// Decided puts the decision about an access into the facts; an empty one says nothing.
+func (f Facts) Decided(decision string) Facts {
+	if decision != "" {
+		own := f.DetailsOfPatientObject
+		f.DetailsOfPatientObject = append(own[:len(own):len(own)], ObjectDetail{DetailDecision, []byte(decision)})
+	}
+	return f
+}
+
 // Person is a human participant as an assertion names him.
 type Person struct {
 	ID, AlternativeID, Name string

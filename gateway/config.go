@@ -28,6 +28,7 @@ type Config struct {
 	Documents  DocumentsConfig  `yaml:"documents"`
 	Patients   PatientsConfig   `yaml:"patients"`
 	Mailbox    MailboxConfig    `yaml:"mailbox"`
+	Policy     PolicyConfig     `yaml:"policy"`
 	Audit      AuditConfig      `yaml:"audit"`
 	Clock      ClockConfig      `yaml:"clock"`
 	Store      StoreConfig      `yaml:"store"`
@@ -173,6 +174,7 @@ func defaults() Config {
 		Clock:     ClockConfig{MaxOffset: 1000, Every: 600},
 		Store:     StoreConfig{ObjectCache: 128 << 20},
 		Mailbox:   defaultMailbox(),
+		Policy:    defaultPolicy(),
 		Log:       LogConfig{Format: "json", Level: "info"},
 	}
 }
@@ -239,6 +241,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 	}
 	c.checkAudit(wrong)
 	c.checkMailbox(wrong)
+	c.checkPolicy(wrong)
 	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)
@@ -333,7 +336,7 @@ func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
 
 // resolve makes the paths of the file relative to its folder.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA,
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.TLS.ClientCA, &c.Registry.AffinityDomain, &c.Audit.Repository.Rules, &c.Audit.Repository.TimestampCA, &c.Policy.Tables,
 		&c.Patients.Identities.Matching.Parameters, &c.Patients.Identities.Matching.Frequencies} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)

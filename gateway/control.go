@@ -40,6 +40,7 @@ func (g *Gateway) control() (stop func(), err error) {
 	g.serveMailbox(mux)
 	g.servePost(mux)
 	g.serveIdentities(mux)
+	g.servePolicy(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -147,8 +147,12 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if g.patients, err = g.newPatients(); err != nil {
 		return err
 	}
+	gate, err := g.newGate()
+	if err != nil {
+		return err
+	}
 	if g.cfg.Registry.Remote == "" {
-		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
+		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
 			MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
@@ -160,7 +164,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	}
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			Registrar: g.registrar(), Patients: g.patients, Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
+			Registrar: g.registrar(), Access: g.access(), Patients: g.patients, Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
@@ -170,6 +174,14 @@ func (g *Gateway) buildActors(version string) (err error) {
 		return err
 	}
 	return g.buildAudit()
+}
+
+// access is who decides about the repository's documents: the registry, where there are rules.
+func (g *Gateway) access() repository.Access {
+	if g.cfg.Policy.Rules == "none" {
+		return nil
+	}
+	return g.registry
 }
 
 // registrar is the registry here, or the client of the one elsewhere.

@@ -60,7 +60,7 @@ func (s *Sight) Explain(patient hl7.CX, e *xds.DocumentEntry) (Decision, []Step,
 func (s *Sight) asked() string {
 	capacity := string(s.who.Capacity)
 	if s.who.Capacity == auth.CapacityNode {
-		r := s.gate.cfg.Nodes(s.who.Node)
+		r := s.gate.cfg.Nodes(s.who)
 		return fmt.Sprintf("a node for itself, entitled to read: %t, to write: %t", r.Read, r.Write)
 	}
 	types, known := s.gate.cfg.Matrix.professions[s.who.Role]

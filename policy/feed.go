@@ -32,7 +32,7 @@ func (s *Sight) Feed(patient hl7.CX) (Decision, error) {
 		}
 		return Decision{Allow: true, Ground: Author}, nil
 	case auth.CapacityNode:
-		if s.gate.cfg.Nodes(s.who.Node).Write {
+		if s.gate.cfg.Nodes(s.who).Write {
 			return Decision{Allow: true, Ground: Node}, nil
 		}
 		return refused(NotEntitled), nil
@@ -91,7 +91,7 @@ func (s *Sight) Replace(e *xds.DocumentEntry) (Decision, error) {
 func (s *Sight) wroteHere(e *xds.DocumentEntry) bool {
 	own := s.who.Organisation
 	if s.who.Capacity == auth.CapacityNode {
-		own = s.gate.cfg.Nodes(s.who.Node).Structure
+		own = s.gate.cfg.Nodes(s.who).Structure
 	}
 	if own == "" {
 		return false

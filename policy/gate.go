@@ -14,7 +14,7 @@ import (
 type Config struct {
 	Matrix *Matrix
 	// Nodes gives what a node that speaks for itself is entitled to by configuration; nil: none is.
-	Nodes         func(name string) NodeRights
+	Nodes         func(c auth.Caller) NodeRights
 	TeamAfter     time.Duration // a team keeps its right for this long after the stay
 	Majority      int           // years of age from which nobody represents a patient by being his parent
 	MaskedAndHid  bool          // a document may be masked from professionals and from the patient at once
@@ -38,7 +38,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, errors.New("policy: Matrix and Clock are required")
 	}
 	if cfg.Nodes == nil {
-		cfg.Nodes = func(string) NodeRights { return NodeRights{} }
+		cfg.Nodes = func(auth.Caller) NodeRights { return NodeRights{} }
 	}
 	if cfg.Majority == 0 {
 		cfg.Majority = 18
@@ -53,6 +53,7 @@ type Reason string
 const (
 	NoRecord        Reason = "no record is open"
 	NoRight         Reason = "no right"
+	Unknown         Reason = "no such document"
 	Ended           Reason = "the right has ended"
 	Refused         Reason = "refused by the patient"
 	Opposed         Reason = "the patient opposed emergency access"

@@ -1,7 +1,9 @@
 package policy_test
 
 import (
+	"os"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
@@ -86,8 +88,8 @@ func gate(t *testing.T) *policy.Gate {
 	t.Helper()
 	g, err := policy.New(policy.Config{Matrix: policy.France(), Clock: func() time.Time { return now }, TeamAfter: 48 * time.Hour,
 		Persons: []string{"1.2.250.1.71.4.2.1"},
-		Nodes: func(n string) policy.NodeRights {
-			return map[string]policy.NodeRights{"lab": {Structure: clinic, Write: true}, "hub": {Read: true}}[n]
+		Nodes: func(c auth.Caller) policy.NodeRights {
+			return map[string]policy.NodeRights{"lab": {Structure: clinic, Write: true}, "hub": {Read: true}}[c.Node]
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -347,5 +349,59 @@ func TestActs(t *testing.T) {
 	g.Inherit(e, old)
 	if got := g.Acts(entry(doctor), e); len(got) != 1 || got[0] != policy.Mask {
 		t.Errorf("the replacement of a masked document is %v", e.ConfidentialityCodes)
+	}
+}
+
+func TestConsents(t *testing.T) {
+	tables := fstest.MapFS{"consents.tsv": &fstest.MapFile{Data: []byte("policy\tchoice\n1.2.250.1.999.7.1\topen\n1.2.250.1.999.7.2\tno-break-glass\n1.2.250.1.999.7.3\tno-teams\n")}}
+	for _, name := range []string{"matrix.tsv", "acts.tsv", "professions.tsv", "purposes.tsv", "traits.tsv"} {
+		data, err := os.ReadFile("france/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables[name] = &fstest.MapFile{Data: data}
+	}
+	m, err := policy.ReadMatrix(tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := policy.New(policy.Config{Matrix: m, Clock: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consent := func(format string, policies ...string) *xds.DocumentEntry {
+		e := entry(doctor)
+		e.UniqueID, e.FormatCode = "1.2.3.4", xds.Code{Code: format, Scheme: "1.3.6.1.4.1.19376.1.2.3"}
+		for _, p := range policies {
+			e.EventCodes = append(e.EventCodes, xds.Code{Code: p, Scheme: "1.2.250.1.999.7"})
+		}
+		return e
+	}
+	who := asks(doctor, practice, "normal")
+	opening := consent("urn:ihe:iti:bppc:2007", "urn:oid:1.2.250.1.999.7.1", "1.2.250.1.999.7.2")
+	r, changed := g.Consented(nil, who, opening, nil)
+	if !changed || r.State != policy.Open || !r.NoBreakGlass || r.NoTeams || r.Consent.By.Person != doctor || r.Consent.Notice != "1.2.3.4" || !r.Consent.At.Equal(now) || !r.Patient.Same(cx(ins)) {
+		t.Errorf("the record is %+v", r)
+	}
+	// Another document in its place takes back what it does not say again; the record stays open.
+	next, changed := g.Consented(r, who, consent("urn:ihe:iti:bppc-sd:2007", "1.2.250.1.999.7.3"), opening)
+	if !changed || next.State != policy.Open || next.NoBreakGlass || !next.NoTeams || next.Version != 2 || !r.NoBreakGlass {
+		t.Errorf("the record is %+v, and was %+v", next, r)
+	}
+	for name, c := range map[string]struct {
+		who auth.Caller
+		e   *xds.DocumentEntry
+	}{
+		"a node":          {auth.Caller{Node: "lab"}, opening},
+		"another format":  {who, consent("urn:ihe:lab:xd-lab:2008", "1.2.250.1.999.7.1")},
+		"another policy":  {who, consent("urn:ihe:iti:bppc:2007", "1.2.250.1.999.7.9")},
+		"an ordinary one": {who, entry(doctor)},
+	} {
+		if got, changed := g.Consented(r, c.who, c.e, nil); changed || got != r {
+			t.Errorf("%s changed the record to %+v", name, got)
+		}
+	}
+	if g.Opens(consent("urn:ihe:iti:bppc:2007", "1.2.250.1.999.7.2")) || !g.Opens(opening) {
+		t.Error("what opens a record is not told from what does not")
 	}
 }

@@ -68,6 +68,7 @@ type Matrix struct {
 	professions map[string][]string // type codes; nil: all
 	purposes    map[string]Kind
 	traits      map[string]Trait // by code^scheme and by status
+	consents    Consents
 }
 
 //go:embed france
@@ -87,9 +88,9 @@ func France() *Matrix {
 
 var kinds = []Kind{Attending, Allegation, Group, Delegation, Team, Granted, BreakGlass, Regulation, Author, Patient, Representation, Node}
 
-// ReadMatrix reads matrix.tsv, acts.tsv, professions.tsv, purposes.tsv and traits.tsv. Every ground must be said in the first two.
+// ReadMatrix reads matrix.tsv, acts.tsv, professions.tsv, purposes.tsv, traits.tsv and consents.tsv. Every ground must be said in the first two.
 func ReadMatrix(from fs.FS) (*Matrix, error) {
-	m := &Matrix{shows: map[Kind][traits]cell{}, allows: map[Kind][acts]cell{}, professions: map[string][]string{}, purposes: map[string]Kind{}, traits: map[string]Trait{}}
+	m := &Matrix{shows: map[Kind][traits]cell{}, allows: map[Kind][acts]cell{}, professions: map[string][]string{}, purposes: map[string]Kind{}, traits: map[string]Trait{}, consents: Consents{}}
 	err := readTable(from, "matrix.tsv", append([]string{"ground"}, traitNames[:traits]...), func(f []string) error {
 		row, err := readCells(f[1:])
 		m.shows[Kind(f[0])] = [traits]cell(row)
@@ -132,6 +133,16 @@ func ReadMatrix(from fs.FS) (*Matrix, error) {
 			return fmt.Errorf("%q is no trait", f[1])
 		}
 		m.traits[f[0]] = Trait(t)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = readTable(from, "consents.tsv", []string{"policy", "choice"}, func(f []string) error {
+		m.consents[f[0]] = Choice(f[1])
+		if choices[Choice(f[1])] == nil {
+			return fmt.Errorf("%q is no choice", f[1])
+		}
 		return nil
 	})
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // TestTables breaks the tables one line at a time.
 func TestTables(t *testing.T) {
 	good := fstest.MapFS{}
-	for _, name := range []string{"matrix.tsv", "acts.tsv", "professions.tsv", "purposes.tsv", "traits.tsv"} {
+	for _, name := range []string{"matrix.tsv", "acts.tsv", "professions.tsv", "purposes.tsv", "traits.tsv", "consents.tsv"} {
 		data, err := fs.ReadFile(os.DirFS("france"), name)
 		if err != nil {
 			t.Fatal(err)
@@ -30,6 +30,7 @@ func TestTables(t *testing.T) {
 		{"matrix.tsv", "node\tyes\tno\tno\tno\tyes\tyes\tno\n", "", "the ground node has no row in matrix.tsv or in acts.tsv"},
 		{"acts.tsv", "ground\tmask\tunmask", "ground\tunmask\tmask", "acts.tsv line 4: the columns are due: ground, mask, unmask, announce, disclose, conceal, amend, archive, unarchive, delete"},
 		{"purposes.tsv", "\tregulation", "\tattending", `purposes.tsv line 4: "attending" is no ground of an exceptional access`},
+		{"consents.tsv", "policy\tchoice\n", "policy\tchoice\n1.2.3\teverything\n", `consents.tsv line 4: "everything" is no choice`},
 		{"traits.tsv", "\tmasked", "\thidden", `traits.tsv line 6: "hidden" is no trait`},
 	} {
 		bad := fstest.MapFS{}

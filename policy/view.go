@@ -86,7 +86,7 @@ func (s *Sight) is(p Party) bool {
 func (s *Sight) collect(v *view) (Reason, error) {
 	switch s.who.Capacity {
 	case auth.CapacityNode:
-		if s.gate.cfg.Nodes(s.who.Node).Read {
+		if s.gate.cfg.Nodes(s.who).Read {
 			v.grounds = append(v.grounds, ground{kind: Node})
 		}
 		return NotEntitled, nil

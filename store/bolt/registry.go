@@ -8,6 +8,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/registry"
 )
@@ -213,6 +214,9 @@ func (u *registryUpdate) Put(o xds.Object) error { return u.tx.putObject(o) }
 
 // Keep implements registry.UpdateTx.
 func (u *registryUpdate) Keep(d xds.StoredDocument) error { return u.tx.keepDocument(d) }
+
+// PutRecord implements registry.UpdateTx.
+func (u *registryUpdate) PutRecord(r *policy.Record) error { return u.tx.PutRecord(r) }
 
 // Record implements registry.UpdateTx.
 func (u *registryUpdate) Record(m *atna.AuditMessage) error { return u.tx.recordMessage(m) }

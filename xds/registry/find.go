@@ -12,6 +12,7 @@ import (
 // search runs one stored query inside one view.
 type search struct {
 	tx    Tx
+	eyes  *eyes
 	q     *query.Query
 	limit int
 	found []xds.Object
@@ -42,6 +43,9 @@ var searches = map[string]func(*search) error{
 }
 
 func (s *search) run() error {
+	if err := s.eyes.consult(s.q); err != nil {
+		return err
+	}
 	err := searches[s.q.Kind.Name](s)
 	if errors.Is(err, errTooMany) {
 		return &xds.Error{Code: xds.CodeTooManyResults, Location: s.q.Kind.Name,
@@ -55,6 +59,9 @@ func (s *search) add(o xds.Object) error {
 	h := o.Header()
 	if s.seen[h.ID] || !s.shown(o) {
 		return nil
+	}
+	if ok, err := s.eyes.see(o); err != nil || !ok {
+		return err
 	}
 	s.seen[h.ID] = true
 	if len(s.found) >= s.limit {
@@ -80,7 +87,7 @@ func (s *search) shown(o xds.Object) bool {
 
 // each yields the objects of every patient of the query.
 func (s *search) each(kind xds.Kind, wanted func(xds.Object) bool) error {
-	for _, p := range s.q.Patients {
+	for _, p := range s.eyes.patients {
 		if err := s.ofPatient(p, kind, wanted); err != nil {
 			return err
 		}
@@ -109,7 +116,7 @@ func (s *search) findFolders() error        { return s.each(xds.KindFolder, s.fo
 
 // findDocumentsByReferenceID walks the entries of one value of each list and checks the other lists on the entry.
 func (s *search) findDocumentsByReferenceID() error {
-	for _, p := range s.q.Patients {
+	for _, p := range s.eyes.patients {
 		for _, ref := range s.q.ReferenceIDs[0] {
 			var full error
 			err := s.tx.ByReferenceID(p, ref, func(o xds.Object) bool {

@@ -34,7 +34,14 @@ func (s *search) objects(ids []xds.ObjectID, kind xds.Kind) ([]xds.Object, error
 		if err != nil {
 			return nil, err
 		}
-		if ok && (kind == 0 || o.Kind() == kind) {
+		if !ok || kind != 0 && o.Kind() != kind {
+			continue
+		}
+		// What hangs on an object that may not be seen would tell of it.
+		if ok, err = s.eyes.see(o); err != nil {
+			return nil, err
+		}
+		if ok {
 			out = append(out, o)
 		}
 	}
@@ -117,6 +124,11 @@ func (s *search) getDocumentsAndAssociations() error {
 // getSubmissionSets gives the sets that hold the named documents and folders, and the memberships that say so.
 func (s *search) getSubmissionSets() error {
 	for _, id := range s.q.UUIDs {
+		if ok, err := s.eyes.byID(id); err != nil {
+			return err
+		} else if !ok {
+			continue
+		}
 		as, err := s.tx.Associations(id)
 		if err != nil {
 			return err

@@ -109,8 +109,11 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 		err = r.resolve(ctx, c, q)
 	}
 	if err == nil {
+		err = r.emergency(ctx, c, q.Patients)
+	}
+	if err == nil {
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
-			s.tx = tx
+			s.tx, s.eyes = tx, newEyes(tx, r.cfg.Gate, c)
 			if err := s.run(); err != nil {
 				return err
 			}
@@ -122,7 +125,7 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 		es = r.failed(ctx, c, err)
 		s.found = nil
 	}
-	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, es)); err != nil {
+	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, s.account(c), es)); err != nil {
 		return nil, r.failed(ctx, c, err)
 	}
 	if es != nil {
@@ -159,14 +162,14 @@ func (r *Registry) wrongHome(q *query.Query) error {
 func (r *Registry) refuse(ctx context.Context, c auth.Caller, multiPatient bool, id string, raw []byte, err error) xds.Errors {
 	es := r.failed(ctx, c, err)
 	q := &query.Query{Kind: &query.Kind{ID: id, MultiPatient: multiPatient}}
-	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, es)); err != nil {
+	if err := r.cfg.Audit.Record(ctx, r.asked(c, q, raw, account{}, es)); err != nil {
 		return r.failed(ctx, c, err)
 	}
 	return es
 }
 
 // asked is the audit message of a query, answered or refused.
-func (r *Registry) asked(c auth.Caller, q *query.Query, raw []byte, es xds.Errors) *atna.AuditMessage {
+func (r *Registry) asked(c auth.Caller, q *query.Query, raw []byte, a account, es xds.Errors) *atna.AuditMessage {
 	f := atna.Facts{Time: r.cfg.Clock(), Query: raw, QueryID: q.Kind.ID, QueryHomeCommunityID: r.cfg.Home}.By(c)
 	tx := atna.ITI18
 	if q.Kind.MultiPatient {
@@ -174,7 +177,10 @@ func (r *Registry) asked(c auth.Caller, q *query.Query, raw []byte, es xds.Error
 	}
 	if len(q.Patients) > 0 {
 		f.Patient, f.OtherPatients = q.Patients[0], q.Patients[1:]
+	} else {
+		f.Patient = a.patient
 	}
+	f = f.Decided(a.decision)
 	if es != nil {
 		f.Outcome, f.OutcomeText = atna.OutcomeMinorFailure, es.Codes()
 	}

@@ -50,18 +50,24 @@ func answer(req *soap.Request, es xds.Errors) *soap.Response {
 func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *xds.Submission, stored []xds.StoredDocument, also ...*atna.AuditMessage) (xds.Errors, error) {
 	domain := r.cfg.Domain()
 	f := xds.Findings{MetadataError: xds.CodeRegistryMetadataError}
+	var decision string
 	err := sub.Resolve(r.filed(ctx, c))
 	sub.Validate(domain, xds.Registering, &f)
 	if err != nil {
 		err = fmt.Errorf("resolve the patient: %w", err)
 	} else if f.List.Err() == nil {
 		err = r.cfg.Store.Update(ctx, func(tx UpdateTx) error {
-			return r.register(tx, c, domain, sub, stored, also, &f)
+			y := newEyes(tx, r.cfg.Gate, c)
+			err := r.register(tx, c, domain, sub, stored, also, &f, y)
+			decision = y.account()
+			return err
 		})
 	} else {
 		// The submission is refused already; what the registry has to say about it completes the list.
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
-			if err := newJudge(tx, sub, &f).judge(); err != nil {
+			y := newEyes(tx, r.cfg.Gate, c)
+			err := r.newJudge(tx, c, sub, &f, y).judge()
+			if decision = y.account(); err != nil {
 				return err
 			}
 			return f.List.Err()
@@ -71,20 +77,23 @@ func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *
 		return f.List, nil
 	}
 	es := r.failed(ctx, c, err)
-	if auditErr := r.cfg.Audit.Record(ctx, r.registration(c, sub, atna.OutcomeMinorFailure, es.Codes())); auditErr != nil {
+	if auditErr := r.cfg.Audit.Record(ctx, r.registration(c, sub, atna.OutcomeMinorFailure, es.Codes(), decision)); auditErr != nil {
 		return nil, r.failed(ctx, c, auditErr)
 	}
 	return nil, es
 }
 
 // register runs alone against the store: judge, then write everything.
-func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub *xds.Submission, stored []xds.StoredDocument, also []*atna.AuditMessage, f *xds.Findings) error {
-	j := newJudge(tx, sub, f)
+func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub *xds.Submission, stored []xds.StoredDocument, also []*atna.AuditMessage, f *xds.Findings, y *eyes) error {
+	j := r.newJudge(tx, c, sub, f, y)
 	if err := j.judge(); err != nil {
 		return err
 	}
 	if err := f.List.Err(); err != nil {
 		return f.List
+	}
+	if err := r.inherit(tx, c, sub); err != nil {
+		return err
 	}
 	r.name(sub, domain)
 	if err := r.write(tx, sub); err != nil {
@@ -101,13 +110,13 @@ func (r *Registry) register(tx UpdateTx, c auth.Caller, domain *xds.Domain, sub 
 			return err
 		}
 	}
-	return tx.Record(r.registration(c, sub, atna.OutcomeSuccess, ""))
+	return tx.Record(r.registration(c, sub, atna.OutcomeSuccess, "", y.account()))
 }
 
-func (r *Registry) registration(c auth.Caller, sub *xds.Submission, outcome atna.Outcome, text string) *atna.AuditMessage {
+func (r *Registry) registration(c auth.Caller, sub *xds.Submission, outcome atna.Outcome, text, decision string) *atna.AuditMessage {
 	return r.cfg.Events.Event(atna.ITI42, atna.Responder, atna.Facts{
 		Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text,
-		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID)}.By(c))
+		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID)}.By(c).Decided(decision))
 }
 
 // name gives every object its UUID, its status and its first version, and makes the associations say UUIDs [ITI-42 3.42.4.1.3.6].

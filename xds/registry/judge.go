@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -13,11 +15,14 @@ type judge struct {
 	tx   Tx
 	sub  *xds.Submission
 	f    *xds.Findings
+	eyes *eyes // of who submits
+	gate *policy.Gate
+	c    auth.Caller
 	here map[xds.ObjectID]bool // ids of the submission's own objects
 }
 
-func newJudge(tx Tx, sub *xds.Submission, f *xds.Findings) *judge {
-	j := &judge{tx: tx, sub: sub, f: f, here: map[xds.ObjectID]bool{sub.Set.ID: true}}
+func (r *Registry) newJudge(tx Tx, c auth.Caller, sub *xds.Submission, f *xds.Findings, y *eyes) *judge {
+	j := &judge{tx: tx, sub: sub, f: f, eyes: y, gate: r.cfg.Gate, c: c, here: map[xds.ObjectID]bool{sub.Set.ID: true}}
 	for _, e := range sub.Entries {
 		j.here[e.ID] = true
 	}
@@ -32,6 +37,9 @@ func newJudge(tx Tx, sub *xds.Submission, f *xds.Findings) *judge {
 
 func (j *judge) judge() error {
 	if err := j.patient(); err != nil {
+		return err
+	}
+	if err := j.deposit(); err != nil {
 		return err
 	}
 	if err := j.newObjects(); err != nil {
@@ -178,6 +186,9 @@ func (j *judge) source(p xds.Place, a *xds.Association) error {
 
 func (j *judge) target(p xds.Place, a *xds.Association) error {
 	o, ok, err := j.tx.Object(a.Target)
+	if err == nil && ok {
+		ok, err = j.mayRelate(a, o)
+	}
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/ebxml"
 )
@@ -23,8 +24,12 @@ type Config struct {
 	Domain func() *xds.Domain // the affinity domain as of now; it may change between two calls
 	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
 	Patients Patients
-	Audit    atna.Recorder
-	Events   *atna.Reporter // builds audit messages in the name of this node
+	// Gate decides who may do what; nil: every node is trusted.
+	Gate *policy.Gate
+	// Emergencies is told of exceptional accesses before they are answered; it may be nil.
+	Emergencies Emergencies
+	Audit       atna.Recorder
+	Events      *atna.Reporter // builds audit messages in the name of this node
 	// MaxResults bounds a LeafClass answer and MaxReferences an ObjectRef answer, in objects; beyond is XDSTooManyResults.
 	MaxResults    int
 	MaxReferences int

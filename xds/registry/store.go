@@ -6,6 +6,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -24,6 +25,7 @@ type Store interface {
 
 // Tx reads. Objects that a View gives may be kept and not be changed, as others may have them too; those of an Update are the caller's.
 type Tx interface {
+	policy.Facts
 	// Object finds by entryUUID.
 	Object(id xds.ObjectID) (xds.Object, bool, error)
 	// ByUniqueID gives the ids of the objects with that unique id, in the order they were registered. Several document entries may share one.
@@ -47,6 +49,8 @@ type UpdateTx interface {
 	Put(o xds.Object) error
 	// Keep remembers where a repository that shares this store holds a document's bytes.
 	Keep(d xds.StoredDocument) error
+	// PutRecord keeps what is known of a patient's shared record.
+	PutRecord(r *policy.Record) error
 	// Record keeps the audit message in the same commit.
 	Record(m *atna.AuditMessage) error
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/wire/mtom"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
@@ -107,15 +109,19 @@ type Retrieved struct {
 func (r *Repository) RetrieveDocumentSet(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest) ([]Retrieved, xds.Errors) {
 	var found []Retrieved
 	var es xds.Errors
+	may, err := r.decide(ctx, c, reqs)
+	if err != nil {
+		return nil, r.failed(ctx, c, err)
+	}
 	for i, q := range reqs {
-		d, e := r.open(ctx, c, i, q)
+		d, e := r.open(ctx, c, i, q, may[i].Allow)
 		if e != nil {
 			es = append(es, e)
 			continue
 		}
 		found = append(found, d)
 	}
-	if err := r.cfg.Audit.Record(ctx, r.given(c, reqs, found, es)); err != nil {
+	if err := r.cfg.Audit.Record(ctx, r.given(c, reqs, found, r.account(may), es)); err != nil {
 		for _, d := range found {
 			d.Content.Close()
 		}
@@ -124,7 +130,24 @@ func (r *Repository) RetrieveDocumentSet(ctx context.Context, c auth.Caller, req
 	return found, es
 }
 
-func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.DocumentRequest) (Retrieved, *xds.Error) {
+// decide asks for every document at once, so that all decisions are of one moment.
+func (r *Repository) decide(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest) ([]policy.Decision, error) {
+	if r.cfg.Access == nil {
+		may := make([]policy.Decision, len(reqs))
+		for i := range may {
+			may[i].Allow = true
+		}
+		return may, nil
+	}
+	ids := make([]xds.UniqueID, len(reqs))
+	for i := range reqs {
+		ids[i] = reqs[i].UniqueID
+	}
+	return r.cfg.Access.MayRetrieve(ctx, c, ids)
+}
+
+// open finds one document. One that the caller may not have is not there, and costs what a missing one costs.
+func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.DocumentRequest, may bool) (Retrieved, *xds.Error) {
 	at := func(code xds.ErrorCode, attribute, value, rule string) *xds.Error {
 		return &xds.Error{Code: code, Location: fmt.Sprintf("DocumentRequest[%d].%s", i+1, attribute),
 			Context: fmt.Sprintf("DocumentRequest %s %q: %s (ITI TF-2 3.43.4.1.3)", attribute, xds.Clip(value), rule)}
@@ -136,7 +159,7 @@ func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.Docum
 		return Retrieved{}, at(xds.CodeUnknownRepositoryID, "RepositoryUniqueId", string(q.RepositoryUniqueID), "this is repository "+string(r.cfg.UniqueID))
 	}
 	doc, ok, err := r.cfg.Index.Document(ctx, q.UniqueID)
-	if err == nil && !ok {
+	if err == nil && (!ok || !may) {
 		return Retrieved{}, at(xds.CodeDocumentUniqueIDError, "DocumentUniqueId", string(q.UniqueID), "no such document in this repository")
 	}
 	var content Content
@@ -151,16 +174,29 @@ func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.Docum
 	return Retrieved{Request: q, Document: doc, Content: content}, nil
 }
 
+// account is what the audit record tells of the decisions: the one about the first document that is refused or, when none is, about the first.
+func (r *Repository) account(may []policy.Decision) string {
+	if r.cfg.Access == nil || len(may) == 0 {
+		return ""
+	}
+	for _, d := range may {
+		if !d.Allow {
+			return d.String()
+		}
+	}
+	return may[0].String()
+}
+
 // refuse audits a request that could not be understood, and gives what the consumer hears.
 func (r *Repository) refuse(ctx context.Context, c auth.Caller, es xds.Errors) xds.Errors {
-	if err := r.cfg.Audit.Record(ctx, r.given(c, nil, nil, es)); err != nil {
+	if err := r.cfg.Audit.Record(ctx, r.given(c, nil, nil, "", es)); err != nil {
 		return r.failed(ctx, c, err)
 	}
 	return es
 }
 
 // given is the audit message of a retrieval: what was handed out, or, when nothing was, what was asked for.
-func (r *Repository) given(c auth.Caller, reqs []xds.DocumentRequest, found []Retrieved, es xds.Errors) *atna.AuditMessage {
+func (r *Repository) given(c auth.Caller, reqs []xds.DocumentRequest, found []Retrieved, decision string, es xds.Errors) *atna.AuditMessage {
 	f := atna.Facts{Time: r.cfg.Clock()}.By(c)
 	for i, d := range found {
 		if i == 0 {
@@ -170,6 +206,10 @@ func (r *Repository) given(c auth.Caller, reqs []xds.DocumentRequest, found []Re
 		}
 		f.Documents = append(f.Documents, documentFact(d.Request))
 	}
+	if id, err := hl7.ParseCX(c.Patient); len(found) == 0 && err == nil && decision != "" {
+		f.Patient = id
+	}
+	f = f.Decided(decision)
 	if len(found) == 0 {
 		for _, q := range reqs {
 			f.Documents = append(f.Documents, documentFact(q))

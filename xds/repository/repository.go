@@ -33,6 +33,8 @@ type Config struct {
 	Log         *slog.Logger
 	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
 	Patients Patients
+	// Access decides who may have which document; nil: every node may have any.
+	Access Access
 	// Deposited is told of documents that are new here and registered; the answer waits for it. It may be nil.
 	Deposited func(c auth.Caller, docs []xds.StoredDocument)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -41,6 +42,11 @@ type Content interface {
 	io.WriterTo
 	io.Closer
 	Size() int64
+}
+
+// Access decides for each document whether the caller may have it. It is where the metadata are, that the decision needs.
+type Access interface {
+	MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.UniqueID) ([]policy.Decision, error)
 }
 
 // Index remembers which documents the repository holds.

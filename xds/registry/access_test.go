@@ -1,0 +1,241 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/internal/sample"
+	"github.com/passerelle-sante/passerelle/pix"
+	"github.com/passerelle-sante/passerelle/pix/manager"
+	"github.com/passerelle-sante/passerelle/policy"
+	"github.com/passerelle-sante/passerelle/store/bolt"
+	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/query"
+	"github.com/passerelle-sante/passerelle/xds/registry"
+)
+
+// guarded is a registry with the French rules, whose patient 1 is known and has the record that a test gives him.
+type guarded struct {
+	*world
+	db      *bolt.DB
+	audited []*atna.AuditMessage
+}
+
+// Record implements atna.Recorder: reads are audited here, writes in the store.
+func (g *guarded) Record(_ context.Context, m *atna.AuditMessage) error {
+	g.audited = append(g.audited, m)
+	return nil
+}
+
+// Emergency implements registry.Emergencies: it declares what the patient does not oppose.
+func (g *guarded) Emergency(ctx context.Context, c auth.Caller, patient hl7.CX) error {
+	return g.db.Registry().Update(ctx, func(tx registry.UpdateTx) error {
+		rec, err := tx.SharedRecord(patient)
+		if err != nil || rec == nil || rec.NoBreakGlass {
+			return err
+		}
+		rec.Rights = append(rec.Rights, policy.Habilitation{ID: "e1", Kind: policy.BreakGlass, Party: policy.Party{Person: c.Person}, From: g.now, Until: g.now.Add(24 * time.Hour), Reason: c.Reason})
+		return tx.PutRecord(rec)
+	})
+}
+
+func newGuarded(t *testing.T, rec *policy.Record) *guarded {
+	t.Helper()
+	db, err := bolt.Open(t.TempDir(), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(db.Check(context.Background()), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	g := &guarded{world: &world{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, db: db}
+	g.must(db.Patients().Update(context.Background(), func(tx manager.Tx) error { return tx.PutPatient(&pix.Patient{ID: sample.PatientID(1)}) }))
+	clock := func() time.Time { return g.now }
+	gate, err := policy.New(policy.Config{Matrix: policy.France(), Clock: clock, Persons: []string{"1.2.250.1.71.4.2.1"}})
+	g.must(err)
+	g.world.Registry, err = registry.New(registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return &xds.Domain{CXTypes: []string{"*"}} }, Audit: g, Gate: gate, Emergencies: g,
+		Events: &atna.Reporter{SourceID: "test"}, MaxResults: 12, MaxReferences: 20, Clock: clock, Log: slog.New(slog.DiscardHandler),
+		NewID: func() xds.ObjectID {
+			g.ids++
+			return xds.ObjectID(fmt.Sprintf("urn:uuid:00000000-0000-4000-8000-%012d", g.ids))
+		}})
+	g.must(err)
+	g.put(rec)
+	return g
+}
+
+func (g *guarded) put(rec *policy.Record) {
+	g.t.Helper()
+	if rec == nil {
+		return
+	}
+	rec.Patient = sample.PatientID(1)
+	g.must(g.db.Registry().Update(context.Background(), func(tx registry.UpdateTx) error { return tx.PutRecord(rec) }))
+}
+
+func professional(person string) auth.Caller {
+	return auth.Caller{Capacity: auth.CapacityProfessional, Node: "lps", Person: person, Organisation: "499900000011001", Role: "10^1.2.250.1.71.1.2.7",
+		Purpose: "normal^1.2.250.1.213.1.1.4.248", Patient: sample.PatientID(1).String()}
+}
+
+// deposit registers document n by an author, with confidentiality codes of the French system.
+func (g *guarded) deposit(c auth.Caller, n int, more ...func(*xds.Submission)) error {
+	g.n++
+	s := sample.Submission(1, n, 1, g.now)
+	s.Set.UniqueID = xds.UniqueID(fmt.Sprintf("1.2.3.%d", g.n))
+	e := &s.Entries[0]
+	e.ID, e.Hash, e.Size, e.RepositoryUniqueID = entryID(n), strings.Repeat("0a", 20), int64(n), "1.2.9"
+	e.Authors = []xds.Author{{Person: hl7.XCN(c.Person + "^DURANT^R^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS")}}
+	e.ConfidentialityCodes = []xds.Code{{Code: "N", Scheme: "2.16.840.1.113883.5.25", Display: xds.Plain("Normal")}}
+	s.Associations[0].Target = e.ID
+	for _, m := range more {
+		m(s)
+	}
+	_, err := g.RegisterDocumentSet(context.Background(), c, s, nil)
+	return err
+}
+
+func coded(codes ...string) func(*xds.Submission) {
+	return func(s *xds.Submission) {
+		for _, c := range codes {
+			s.Entries[0].ConfidentialityCodes = append(s.Entries[0].ConfidentialityCodes, xds.Code{Code: c, Scheme: "1.2.250.1.213.1.1.4.13", Display: xds.Plain(c)})
+		}
+	}
+}
+
+func (g *guarded) find(c auth.Caller) ([]xds.Object, error) {
+	g.t.Helper()
+	q, err := query.Parse("urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d", []xds.Slot{
+		{Name: "$XDSDocumentEntryPatientId", Values: []string{"'" + sample.PatientID(1).String() + "'"}},
+		{Name: "$XDSDocumentEntryStatus", Values: []string{"('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')"}}}, false, &xds.Domain{CXTypes: []string{"*"}})
+	g.must(err)
+	q.ReturnType = query.LeafClass
+	return g.StoredQuery(context.Background(), c, q, nil)
+}
+
+// decision is what the last audited read says was decided.
+func (g *guarded) decision() string {
+	for _, o := range g.audited[len(g.audited)-1].ParticipantObjects {
+		for _, d := range o.ParticipantObjectDetails {
+			if d.Type == "Decision" {
+				return o.ParticipantObjectID + " " + string(d.Value)
+			}
+		}
+	}
+	return ""
+}
+
+func wants(t *testing.T, err error, code xds.ErrorCode, text string) {
+	t.Helper()
+	var es xds.Errors
+	if !errors.As(err, &es) || len(es) != 1 || es[0].Code != code || !strings.Contains(es[0].Context, text) {
+		t.Errorf("got %v, want %s %s", err, code, text)
+	}
+}
+
+const (
+	author   = "899900000011"
+	attends  = "899900000022"
+	stranger = "899900000033"
+)
+
+func TestFeedNeedsAnOpenRecord(t *testing.T) {
+	g := newGuarded(t, nil)
+	wants(t, g.deposit(professional(author), 1), "XDSUnknownPatientId", "no shared record is open for this patient")
+	if got := g.decision(); got != sample.PatientID(1).String()+" refused: no record is open" {
+		t.Errorf("audited as %q", got)
+	}
+	g.put(&policy.Record{State: policy.Open})
+	g.must(g.deposit(professional(author), 1))
+	wants(t, g.deposit(auth.Caller{Node: "lab"}, 2), "XDSRegistryError", "access denied")
+	other := professional(author)
+	other.Patient = sample.PatientID(2).String()
+	wants(t, g.deposit(other, 2), "XDSPatientIdDoesNotMatch", "the assertion is about another patient")
+	wants(t, g.deposit(professional(author), 3, coded("MASQUE_PS", "INVISIBLE_PATIENT")), "XDSRegistryMetadataError", "hidden from the patient at once")
+}
+
+func TestSearchIsDenied(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open})
+	g.must(g.deposit(professional(author), 1))
+	for _, who := range []string{author, stranger} {
+		found, err := g.find(professional(who))
+		wants(t, err, "XDSRegistryError", "access denied")
+		if got := g.decision(); len(found) > 0 || got != sample.PatientID(1).String()+" refused: no right" {
+			t.Errorf("%s is shown %v, audited as %q", who, found, got)
+		}
+	}
+}
+
+// TestRightEnds asks for a document that was found while the right lasted.
+func TestRightEnds(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open})
+	g.must(g.deposit(professional(author), 1))
+	end := g.now.Add(time.Minute)
+	g.put(&policy.Record{State: policy.Open, Rights: []policy.Habilitation{{ID: "h1", Kind: policy.Allegation, Party: policy.Party{Person: attends}, From: g.now, Until: end}}})
+	found, err := g.find(professional(attends))
+	g.must(err)
+	if len(found) != 1 || g.decision() != sample.PatientID(1).String()+" granted: allegation h1" {
+		t.Fatalf("found %v, audited as %q", found, g.decision())
+	}
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{{end.Add(-1), "granted: allegation h1"}, {end, "refused: the right has ended"}} {
+		g.now = c.at
+		may, err := g.MayRetrieve(context.Background(), professional(attends), []xds.UniqueID{found[0].UniqueID(), "1.2.3.999"})
+		g.must(err)
+		if may[0].String() != c.want || may[1].String() != "refused: no such document" {
+			t.Errorf("at %v: %v", c.at, may)
+		}
+	}
+}
+
+func TestOnlyTheAuthorReplaces(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open, Rights: []policy.Habilitation{{ID: "h1", Kind: policy.Attending, Party: policy.Party{Person: attends}}}})
+	g.must(g.deposit(professional(author), 1, coded("MASQUE_PS")))
+	// To who may not see it, the document is not there: the answer is the same, word for word, as for one that never was.
+	denied := g.deposit(professional(stranger), 2, related(xds.RPLC, entryID(1)))
+	absent := g.deposit(professional(stranger), 2, related(xds.RPLC, entryID(77)))
+	wants(t, denied, "XDSRegistryDeprecatedDocumentError", "no document entry with this id is registered")
+	if want := strings.ReplaceAll(absent.Error(), string(entryID(77)), string(entryID(1))); denied.Error() != want {
+		t.Errorf("a document that is hidden is told from one that is not there:\n%v\n%v", denied, want)
+	}
+	g.must(g.deposit(professional(author), 2, related(xds.RPLC, entryID(1))))
+	// The patient's mask outlives the replacement.
+	found, err := g.find(professional(attends))
+	g.must(err)
+	if len(found) != 1 || len(found[0].Entry.ConfidentialityCodes) != 2 || found[0].Entry.ConfidentialityCodes[1].Code != "MASQUE_PS" {
+		t.Errorf("found %+v", found)
+	}
+}
+
+func TestBreakingTheGlass(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open})
+	g.must(g.deposit(professional(author), 1, coded("MASQUE_PS")))
+	c := professional(stranger)
+	c.Purpose = "bris_de_glace^1.2.250.1.213.1.1.4.248"
+	_, err := g.find(c)
+	wants(t, err, "XDSRegistryError", "access denied") // no reason
+	c.Reason = "inconscient"
+	found, err := g.find(c)
+	g.must(err)
+	if len(found) != 1 || g.decision() != sample.PatientID(1).String()+" granted: break-glass e1" {
+		t.Errorf("found %v, audited as %q", found, g.decision())
+	}
+	g.put(&policy.Record{State: policy.Open, NoBreakGlass: true})
+	_, err = g.find(c)
+	wants(t, err, "XDSRegistryError", "access denied")
+	if g.decision() != sample.PatientID(1).String()+" refused: the patient opposed emergency access" {
+		t.Errorf("audited as %q", g.decision())
+	}
+}
