@@ -20,7 +20,10 @@ type Caller struct {
 	Patient        string // whom the assertion is about (a CX): to be compared with the request's
 	Secret         bool   // the patient's legal representatives are not to know of it
 	Authentication string // how the person was authenticated: DIRECTE, INDIRECTE, INDIRECTE_RENFORCEE
+	Software       string // what the person works with, as it names itself
 	Assertion      string // identifier of the assertion that said so
+	Issuer         string // who made the assertion
+	Alias          string // another name of the person, as the assertion gives it, for the audit record [ITI-40 3.40.4.2]
 	ReplyTo        string // wsa:ReplyTo as the peer sent it, for the audit record (UserID of the requester)
 	Endpoint       string // the address the peer called, for the audit record
 }

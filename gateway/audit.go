@@ -90,7 +90,7 @@ func (g *Gateway) buildAudit() (err error) {
 }
 
 // operator stands for whoever may write to the data folder: no certificate's subject looks like it.
-var operator = auth.Caller{Subject: "local operator", Endpoint: "control socket"}
+var operator = auth.Caller{Capacity: auth.CapacityOperator, Subject: "local operator", Endpoint: "control socket"}
 
 func (g *Gateway) mayReadAudit(c auth.Caller) bool {
 	return c == operator || c.Node != "" && slices.Contains(g.cfg.Audit.Repository.Readers, c.Node)

@@ -27,6 +27,7 @@ type Config struct {
 	Repository RepositoryConfig `yaml:"repository"`
 	Documents  DocumentsConfig  `yaml:"documents"`
 	Patients   PatientsConfig   `yaml:"patients"`
+	Access     AccessConfig     `yaml:"access"`
 	Mailbox    MailboxConfig    `yaml:"mailbox"`
 	Policy     PolicyConfig     `yaml:"policy"`
 	Audit      AuditConfig      `yaml:"audit"`
@@ -87,7 +88,8 @@ type RegistryConfig struct {
 
 // RepositoryConfig is about the Document Repository; without UniqueID this gateway has none.
 type RepositoryConfig struct {
-	UniqueID string `yaml:"unique_id"`
+	UniqueID     string `yaml:"unique_id"`
+	LotSignature string `yaml:"lot_signature"` // ignore, verify where there is one, or require
 }
 
 // PatientsConfig names the identity domains whose patients are taken; empty takes any.
@@ -165,17 +167,19 @@ func (c *PatientsConfig) tolerates(name string) bool {
 // defaults are the values of what a file does not say.
 func defaults() Config {
 	return Config{
-		Node:      NodeConfig{Name: "passerelle"},
-		Data:      "data",
-		SOAP:      SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
-		Documents: DocumentsConfig{Validation: ValidationConfig{Severity: "warning", Queue: 1000, Workers: 1}},
-		Registry:  RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
-		Audit:     AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
-		Clock:     ClockConfig{MaxOffset: 1000, Every: 600},
-		Store:     StoreConfig{ObjectCache: 128 << 20},
-		Mailbox:   defaultMailbox(),
-		Policy:    defaultPolicy(),
-		Log:       LogConfig{Format: "json", Level: "info"},
+		Node:       NodeConfig{Name: "passerelle"},
+		Data:       "data",
+		SOAP:       SOAPConfig{MaxEnvelope: 8 << 20, MaxMessage: 2 << 30, MaxParts: 1000, Gzip: true},
+		Documents:  DocumentsConfig{Validation: ValidationConfig{Severity: "warning", Queue: 1000, Workers: 1}},
+		Registry:   RegistryConfig{MaxResults: 1000, MaxReferences: 10000},
+		Audit:      AuditConfig{Repository: AuditRepositoryConfig{Checkpoint: 60, TimestampEvery: 3600, MaxMessage: syslog.MaxMessage}},
+		Clock:      ClockConfig{MaxOffset: 1000, Every: 600},
+		Store:      StoreConfig{ObjectCache: 128 << 20},
+		Repository: RepositoryConfig{LotSignature: "ignore"},
+		Access:     AccessConfig{Assertions: AssertionsConfig{Profile: "none", Skew: 60, MaxAge: 300, MaxLife: 24 * 3600, MaxSession: 4 * 3600, Remembered: 10_000}},
+		Mailbox:    defaultMailbox(),
+		Policy:     defaultPolicy(),
+		Log:        LogConfig{Format: "json", Level: "info"},
 	}
 }
 
@@ -241,6 +245,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 	}
 	c.checkAudit(wrong)
 	c.checkMailbox(wrong)
+	c.checkAccess(wrong)
 	c.checkPolicy(wrong)
 	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
@@ -342,10 +347,12 @@ func (c *Config) resolve(dir string) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
-	c.Mailbox.resolve(func(p *string) {
+	at := func(p *string) {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
-	})
+	}
+	c.Mailbox.resolve(at)
+	c.Access.Assertions.resolve(at)
 	c.Documents.Validation.resolve(dir)
 }

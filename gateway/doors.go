@@ -94,6 +94,7 @@ func (g *Gateway) handler() (http.Handler, error) {
 		return nil, err
 	}
 	for _, s := range services {
+		s.service.Asks = g.asks(s.service.Name)
 		h, err := g.soap.Handler(s.service)
 		if err != nil {
 			return nil, err
@@ -193,7 +194,7 @@ func (g *Gateway) done(ctx context.Context, rec soap.Record) {
 		name = "unknown"
 	}
 	outcome := "Success"
-	attrs := []slog.Attr{slog.String("transaction", name), slog.String("service", rec.Service), slog.String("node", rec.Node),
+	attrs := []slog.Attr{slog.String("transaction", name), slog.String("service", rec.Service), slog.String("node", rec.Caller.Node),
 		slog.Int("status", rec.Status), slog.Duration("duration", rec.Duration), slog.Int64("bytes_in", rec.BytesIn), slog.Int64("bytes_out", rec.BytesOut)}
 	audited := false
 	for _, n := range rec.Notes {
@@ -234,7 +235,12 @@ func (g *Gateway) auditFault(ctx context.Context, rec soap.Record) {
 	if what == "" {
 		what = fmt.Sprintf("HTTP status %d", rec.Status)
 	}
-	f := atna.Facts{Time: time.Now(), Outcome: atna.OutcomeSerious, OutcomeText: "refused: " + what, RequestorID: rec.Node, RequestorAddress: rec.Address}
+	for _, n := range rec.Notes {
+		if n.Key == refusalNote {
+			what += fmt.Sprint(" ", n.Value)
+		}
+	}
+	f := atna.Facts{Time: time.Now(), Outcome: atna.OutcomeSerious, OutcomeText: "refused: " + what}.By(rec.Caller)
 	if err := g.db.Audit().Record(context.WithoutCancel(ctx), g.events.Event(tx, atna.Responder, f)); err != nil {
 		g.log.Error("audit record of a fault", "error", err)
 	}

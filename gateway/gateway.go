@@ -16,6 +16,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
+	"github.com/passerelle-sante/passerelle/auth/xua"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
@@ -55,6 +56,8 @@ type Gateway struct {
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
 	mailbox    *mailbox           // nil when there is none
+	verifier   *xua.Verifier      // nil when no assertions are taken
+	signers    *xua.Verifier      // of lots; nil when their signatures are not verified
 	clock      *clock
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
@@ -159,12 +162,15 @@ func (g *Gateway) buildActors(version string) (err error) {
 			return err
 		}
 	}
+	if err = g.buildAccess(); err != nil {
+		return err
+	}
 	if g.judge, err = g.newJudge(); err != nil {
 		return err
 	}
 	if g.cfg.Repository.UniqueID != "" {
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			Registrar: g.registrar(), Access: g.access(), Patients: g.patients, Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
+			Registrar: g.registrar(), Access: g.access(), Patients: g.patients, Lots: lotRules[g.cfg.Repository.LotSignature], Signer: g.lotSigner(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err

@@ -47,7 +47,7 @@ type identityPage struct {
 }
 
 func identityOperator(r *http.Request) auth.Caller {
-	return auth.Caller{Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
+	return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
 }
 
 func (g *Gateway) serveIdentities(mux *http.ServeMux) {

@@ -191,23 +191,7 @@ func (c *MailboxConfig) open() (smime.Options, error) {
 	if o.Trust.Intermediates, err = certificates(c.Trust.Intermediates); err != nil {
 		return o, err
 	}
-	checker := smime.CheckerConfig{Fetch: func(context.Context, string, []byte) ([]byte, error) {
-		return nil, errors.New("authorities are not asked: mailbox.trust.fetch is off")
-	}}
-	if c.Trust.Fetch {
-		checker.Fetch = smime.HTTPFetch(&http.Client{Timeout: 10 * time.Second})
-	}
-	for _, file := range c.Trust.Lists {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return o, err
-		}
-		if block, _ := pem.Decode(b); block != nil {
-			b = block.Bytes
-		}
-		checker.Lists = append(checker.Lists, b)
-	}
-	if o.Trust.Revocation, err = smime.NewChecker(checker); err != nil {
+	if o.Trust.Revocation, err = checker(c.Trust.Lists, c.Trust.Fetch, "mailbox.trust.fetch"); err != nil {
 		return o, fmt.Errorf("trust.lists: %w", err)
 	}
 	if c.Trust.Directory != "" {
@@ -216,6 +200,27 @@ func (c *MailboxConfig) open() (smime.Options, error) {
 		}
 	}
 	return o, nil
+}
+
+// checker finds out revocations by lists kept in files, PEM or DER, and by asking authorities if fetch, which the configuration calls key, says so.
+func checker(lists []string, fetch bool, key string) (*smime.Checker, error) {
+	c := smime.CheckerConfig{Fetch: func(context.Context, string, []byte) ([]byte, error) {
+		return nil, errors.New("authorities are not asked: " + key + " is off")
+	}}
+	if fetch {
+		c.Fetch = smime.HTTPFetch(&http.Client{Timeout: 10 * time.Second})
+	}
+	for _, file := range lists {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if block, _ := pem.Decode(b); block != nil {
+			b = block.Bytes
+		}
+		c.Lists = append(c.Lists, b)
+	}
+	return smime.NewChecker(c)
 }
 
 // certificates reads a PEM file of certificates; no file has none.

@@ -93,7 +93,9 @@ func (g *Gateway) servePost(mux *http.ServeMux) {
 }
 
 // operatorNamed is who gives orders over the control socket: whoever may write there, by the name he goes by.
-func operatorNamed(name string) auth.Caller { return auth.Caller{Node: "operator:" + name} }
+func operatorNamed(name string) auth.Caller {
+	return auth.Caller{Capacity: auth.CapacityOperator, Node: "operator:" + name}
+}
 
 func operatorName() string {
 	if u, err := user.Current(); err == nil {

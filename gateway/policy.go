@@ -84,7 +84,8 @@ func (g *Gateway) nodeRights(c auth.Caller) policy.NodeRights {
 	if strings.HasPrefix(c.Endpoint, "mailto:") {
 		return policy.NodeRights{Write: true}
 	}
-	return policy.NodeRights{}
+	n, _ := g.cfg.Access.node(c.Node)
+	return policy.NodeRights(n)
 }
 
 // PolicyQuestion is what an operator asks the gate about: as if that person asked for that patient's record, or that document of it.

@@ -35,6 +35,11 @@ type running struct {
 // doors are more addresses to listen on, as the configuration names them.
 func run(t *testing.T, more string, doors ...string) *running {
 	t.Helper()
+	return runLogging(t, io.Discard, more, doors...)
+}
+
+func runLogging(t *testing.T, log io.Writer, more string, doors ...string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "c.yaml")
 	config := "listen: {plain_soap: \"127.0.0.1:0\", plain_mllp: \"127.0.0.1:0\", operations: \"127.0.0.1:0\"" + strings.Join(append([]string{""}, doors...), ", ") + "}\n" + more
@@ -48,7 +53,7 @@ func run(t *testing.T, more string, doors ...string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan *gateway.Gateway, 1), make(chan error, 1)
 	go func() {
-		done <- gateway.Run(ctx, cfg, gateway.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), SettleEvery: 50 * time.Millisecond,
+		done <- gateway.Run(ctx, cfg, gateway.Options{Log: slog.New(slog.NewTextHandler(log, nil)), SettleEvery: 50 * time.Millisecond,
 			Ready: func(g *gateway.Gateway) { ready <- g }})
 	}()
 	r := &running{data: filepath.Join(dir, "data")}

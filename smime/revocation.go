@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
@@ -32,7 +33,7 @@ type CheckerConfig struct {
 // the authority says and a day at most; what it could not learn is not asked again for a minute. Safe for concurrent use.
 type Checker struct {
 	cfg   CheckerConfig
-	kept  []*x509.RevocationList
+	kept  []*list
 	mu    sync.Mutex
 	cache map[string]*answer // by what was asked: an address, or an address and a certificate
 }
@@ -41,9 +42,15 @@ type Checker struct {
 type answer struct {
 	mu      sync.Mutex // held while it is being found out
 	until   time.Time
-	list    *x509.RevocationList // from a distribution point
-	revoked time.Time            // from a responder; zero where good
+	list    *list     // from a distribution point
+	revoked time.Time // from a responder; zero where good
 	err     error
+}
+
+// list is a revocation list, whose signature is verified once for all certificates that are looked for in it.
+type list struct {
+	*x509.RevocationList
+	by atomic.Pointer[x509.Certificate] // the authority that has signed it
 }
 
 const (
@@ -67,7 +74,7 @@ func NewChecker(cfg CheckerConfig) (*Checker, error) {
 		if err != nil {
 			return nil, fmt.Errorf("revocation list %d: %w", i, err)
 		}
-		c.kept = append(c.kept, l)
+		c.kept = append(c.kept, &list{RevocationList: l})
 	}
 	return c, nil
 }
@@ -110,7 +117,7 @@ func (c *Checker) Revoked(ctx context.Context, cert, issuer *x509.Certificate, r
 	unknown := errors.New("the certificate names nobody to ask")
 	for _, l := range c.kept {
 		if c.usable(l, cert, issuer, "") == nil {
-			return listed(l, cert, received), nil
+			return listed(l.RevocationList, cert, received), nil
 		}
 	}
 	for _, server := range cert.OCSPServer {
@@ -128,7 +135,7 @@ func (c *Checker) Revoked(ctx context.Context, cert, issuer *x509.Certificate, r
 			err = c.usable(a.list, cert, issuer, point)
 		}
 		if err == nil {
-			return listed(a.list, cert, received), nil
+			return listed(a.list.RevocationList, cert, received), nil
 		}
 		unknown = fmt.Errorf("revocation list: %w", err)
 	}
@@ -217,8 +224,10 @@ func (c *Checker) fetchList(ctx context.Context, a *answer, point string) {
 		a.err = err
 		return
 	}
-	if a.list, a.err = x509.ParseRevocationList(der); a.err == nil {
-		a.holdUntil(a.list.NextUpdate)
+	l, err := x509.ParseRevocationList(der)
+	if a.err = err; err == nil {
+		a.list = &list{RevocationList: l}
+		a.holdUntil(l.NextUpdate)
 	}
 }
 
@@ -228,12 +237,15 @@ var (
 )
 
 // usable says whether a list tells of this certificate: from its issuer, of today, and not a part that leaves it out [RFC 5280 6.3.3].
-func (c *Checker) usable(l *x509.RevocationList, cert, issuer *x509.Certificate, point string) error {
+func (c *Checker) usable(l *list, cert, issuer *x509.Certificate, point string) error {
 	if !bytes.Equal(l.RawIssuer, issuer.RawSubject) {
 		return errors.New("it is another authority's")
 	}
-	if err := l.CheckSignatureFrom(issuer); err != nil {
-		return err
+	if by := l.by.Load(); by == nil || !by.Equal(issuer) {
+		if err := l.CheckSignatureFrom(issuer); err != nil {
+			return err
+		}
+		l.by.Store(issuer)
 	}
 	if now := c.cfg.Now(); now.After(l.NextUpdate) || l.ThisUpdate.After(now.Add(clockSkew)) {
 		return errors.New("it is out of date")

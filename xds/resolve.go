@@ -1,11 +1,14 @@
 package xds
 
-import "github.com/passerelle-sante/passerelle/hl7"
+import (
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
+)
 
-// Resolve puts the identifiers by which documents are filed in the place of those that the submission names. find gives the former, and false when
-// there is none: that is a fault of the submission, once for each identifier. An entry that does not say how its source knows the patient
-// is given the identifier that was replaced. Its error is that of find.
-func (s *Submission) Resolve(find func(hl7.CX) (hl7.CX, bool, error)) error {
+// Resolve puts the identifiers by which documents are filed in the place of those that the submission names. Where find has none that is a fault of
+// the submission, once for each identifier; so is a patient other than the one whom the assertion of the caller is about. An entry that does not say
+// how its source knows the patient is given the identifier that was replaced. Its error is that of find.
+func (s *Submission) Resolve(c auth.Caller, find Filed) error {
 	asked := map[string]hl7.CX{}
 	resolve := func(p Place, id *hl7.CX) (changed bool, err error) {
 		if id.ID == "" {
@@ -32,8 +35,17 @@ func (s *Submission) Resolve(find func(hl7.CX) (hl7.CX, bool, error)) error {
 		*id = filed
 		return true, nil
 	}
-	if _, err := resolve(Place{Kind: "SubmissionSet", ID: s.Set.ID}, &s.Set.PatientID); err != nil {
+	set := Place{Kind: "SubmissionSet", ID: s.Set.ID}
+	if _, err := resolve(set, &s.Set.PatientID); err != nil {
 		return err
+	}
+	if ok, err := Concerns(c, s.Set.PatientID, find); err != nil {
+		return err
+	} else if !ok && s.Set.PatientID.ID != "" {
+		set.Attribute = "patientId"
+		f := Findings{}
+		f.Add(CodePatientIDDoesNotMatch, set, s.Set.PatientID.String(), notConcerned, "ITI TF-2 3.40.4.1.2")
+		s.Faults = append(s.Faults, f.List...)
 	}
 	for i := range s.Entries {
 		e := &s.Entries[i]

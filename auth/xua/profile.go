@@ -84,7 +84,7 @@ func isCX(v saml.Value) bool {
 
 // read makes a caller of what a verified assertion says.
 func (p *Profile) read(a *saml.Assertion, signer, node *x509.Certificate) (caller, error) {
-	c := caller{Person: a.Subject.Value, Assertion: a.ID}
+	c := caller{Capacity: auth.CapacityProfessional, Person: a.Subject.Value, Assertion: a.ID, Issuer: a.Issuer.Value, Alias: a.Subject.SPProvidedID}
 	if a.Subject.Value == "" {
 		return c, refuse(Malformed, "no subject is named")
 	}

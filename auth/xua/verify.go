@@ -1,11 +1,13 @@
 package xua
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"hash"
 	"sync"
 	"time"
 
@@ -19,16 +21,23 @@ import (
 type Verifier struct {
 	cfg            Config
 	anchors, other *x509.CertPool
-	readers        sync.Pool
+	finders        sync.Pool
 	good           recent[[sha256.Size]byte, verified]  // by the octets of the assertion and its namespaces
 	holders        recent[string, holder]               // by issuer and identifier
 	signers        recent[[sha256.Size]byte, time.Time] // until when certificates that were sent are trusted, by their octets
 }
 
+// finder is what it takes to look for an assertion.
+type finder struct {
+	*xmlpull.Reader
+	hash  hash.Hash
+	scope []byte
+}
+
 // verified is an assertion that was found good, for the node that brought it.
 type verified struct {
 	caller caller
-	node   [sha256.Size]byte
+	node   []byte // its certificate
 	until  time.Time
 }
 
@@ -53,7 +62,9 @@ func New(cfg Config) (*Verifier, error) {
 	for _, c := range cfg.Intermediates {
 		v.other.AddCert(c)
 	}
-	v.readers.New = func() any { return xmlpull.NewReader(nil, xmlpull.Options{BOM: true}) }
+	v.finders.New = func() any {
+		return &finder{Reader: xmlpull.NewReader(nil, xmlpull.Options{BOM: true}), hash: sha256.New()}
+	}
 	v.good.max, v.holders.max, v.signers.max = cfg.Remembered, cfg.Remembered, cfg.Remembered
 	return v, nil
 }
@@ -68,9 +79,9 @@ func (v *Verifier) Caller(ctx context.Context, peer auth.Caller, node *x509.Cert
 	if err != nil {
 		return peer, err
 	}
-	now, nodeKey := v.cfg.Now(), sha256.Sum256(node.Raw)
+	now := v.cfg.Now()
 	if known, ok := v.good.get(key); ok && now.Before(known.until) {
-		if known.node != nodeKey {
+		if !bytes.Equal(known.node, node.Raw) {
 			return peer, refuse(Replayed, "")
 		}
 		return known.caller.of(peer), nil
@@ -79,19 +90,20 @@ func (v *Verifier) Caller(ctx context.Context, peer auth.Caller, node *x509.Cert
 	if err != nil {
 		return peer, err
 	}
-	v.good.put(key, verified{who, nodeKey, until})
+	v.good.put(key, verified{who, node.Raw, until})
 	return who.of(peer), nil
 }
 
 // find looks for the assertion right within the header: where it begins, and the digest of its octets and of all that its prefixes may mean.
 func (v *Verifier) find(doc []byte, from int) (at int, key [sha256.Size]byte, err error) {
-	r := v.readers.Get().(*xmlpull.Reader)
+	r := v.finders.Get().(*finder)
 	defer func() {
 		r.Reset(nil)
-		v.readers.Put(r)
+		v.finders.Put(r)
 	}()
 	r.Reset(doc)
-	h := sha256.New()
+	r.hash.Reset()
+	r.scope = r.scope[:0]
 	at = -1
 	security := 0 // its depth
 	for {
@@ -106,11 +118,12 @@ func (v *Verifier) find(doc []byte, from int) (at int, key [sha256.Size]byte, er
 				return 0, key, refuse(Malformed, "more than one assertion")
 			}
 			at = r.Offset()
-			r.InScope(func(prefix, uri string) { h.Write([]byte(prefix + "\x00" + uri + "\x00")) })
+			r.InScope(func(prefix, uri string) { r.scope = append(append(append(append(r.scope, prefix...), 0), uri...), 0) })
+			r.hash.Write(r.scope)
 			if err := r.Skip(); err != nil {
 				return 0, key, &Error{Code: Malformed, Detail: err.Error(), err: err}
 			}
-			h.Write(doc[at:r.EndOffset()])
+			r.hash.Write(doc[at:r.EndOffset()])
 		}
 		if r.EndOffset() >= len(doc) {
 			break
@@ -119,7 +132,7 @@ func (v *Verifier) find(doc []byte, from int) (at int, key [sha256.Size]byte, er
 	if at < 0 {
 		return 0, key, refuse(NoAssertion, "")
 	}
-	h.Sum(key[:0])
+	r.hash.Sum(key[:0])
 	return at, key, nil
 }
 
@@ -168,6 +181,15 @@ func (v *Verifier) claim(a *saml.Assertion, content []byte, node *x509.Certifica
 		return refuse(Replayed, "")
 	}
 	return nil
+}
+
+// Trust judges a signer of other things than assertions by the same authorities: the first certificate is his. An error is an *[Error].
+func (v *Verifier) Trust(ctx context.Context, certs []*x509.Certificate) error {
+	if len(certs) == 0 {
+		return refuse(Untrusted, "there is no certificate")
+	}
+	_, err := v.trust(ctx, certs, nil, v.cfg.Now())
+	return err
 }
 
 // trust judges the signer's certificate, the first of those that were sent, and says until when it is trusted without asking again.

@@ -48,7 +48,7 @@ func VIHF() Profile {
 			{name: reasonAttribute, into: func(c *caller, v []saml.Value) { c.Reason = v[0].Text }},
 			{name: "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code", allowed: []string{"INVISIBLE_REPRESENTANTS_LEGAUX"},
 				into: func(c *caller, _ []saml.Value) { c.Secret = true }},
-			{name: "LPS_ID"}, {name: "LPS_Nom"}, {name: "LPS_Version"}, {name: "LPS_ID_HOMOLOGATION_DMP"},
+			{name: "LPS_ID"}, {name: "LPS_Nom", into: func(c *caller, v []saml.Value) { c.Software = v[0].Text }}, {name: "LPS_Version"}, {name: "LPS_ID_HOMOLOGATION_DMP"},
 		}}
 }
 

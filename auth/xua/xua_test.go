@@ -141,7 +141,7 @@ func reinforced() *saml.Assertion {
 func ofProvider() *saml.Assertion {
 	return &saml.Assertion{
 		ID: "_xua-1", IssueInstant: now,
-		Issuer: saml.NameID{Value: "https://idp.example.org"}, Subject: saml.NameID{Value: "anne@example.org"},
+		Issuer: saml.NameID{Value: "https://idp.example.org"}, Subject: saml.NameID{Value: "anne@example.org", SPProvidedID: "anne"},
 		Confirmations: []saml.Confirmation{{Method: saml.Bearer}},
 		Conditions:    &saml.Conditions{NotBefore: now, NotOnOrAfter: now.Add(time.Hour), Audiences: [][]string{{"urn:us"}}},
 		Authn:         []saml.AuthnStatement{{Instant: now, ClassRef: "urn:oasis:names:tc:SAML:2.0:ac:classes:X509"}},
@@ -216,7 +216,7 @@ func ask(v *xua.Verifier, m message, node testpki.Identity) (auth.Caller, error)
 
 func TestAccepted(t *testing.T) {
 	w := everybody()
-	direct := auth.Caller{Node: "the node", Address: "192.0.2.1", Person: doctor, Organisation: "499900000001", Sector: "SA07^1.2.250.1.71.4.2.4", Role: "10^" + profession,
+	direct := auth.Caller{Capacity: auth.CapacityProfessional, Software: "Logiciel", Issuer: "CN=" + doctor + ",OU=Médecin,O=TEST,C=FR", Node: "the node", Address: "192.0.2.1", Person: doctor, Organisation: "499900000001", Sector: "SA07^1.2.250.1.71.4.2.4", Role: "10^" + profession,
 		Specialty: "SM26^" + speciality, Purpose: "normal^" + purposes, Patient: "279035121518989^^^&1.2.250.1.213.1.4.10&ISO^NH", Authentication: "DIRECTE", Assertion: "_vihf-1"}
 	inside := direct
 	inside.Person, inside.PersonName, inside.Organisation, inside.Authentication = clinic+"/dupond42", "ANNE TESTEUSE", clinic, "INDIRECTE"
@@ -246,7 +246,7 @@ func TestAccepted(t *testing.T) {
 		{"broken glass, in secret", breaking, w.doctorSign, w.doctorAuth, nil, glass},
 		{"regulation", centre, w.doctorSign, w.doctorAuth, nil, regulation},
 		{"the mode spelt otherwise", spelt, w.doctorSign, w.doctorAuth, nil, direct},
-		{"XUA", ofProvider(), w.provider, w.hospitalAuth, forXUA, auth.Caller{Node: "the node", Address: "192.0.2.1", Person: "anne@example.org", PersonName: "Anne Testeuse", Organisation: "urn:oid:1.2.3",
+		{"XUA", ofProvider(), w.provider, w.hospitalAuth, forXUA, auth.Caller{Capacity: auth.CapacityProfessional, Issuer: "https://idp.example.org", Alias: "anne", Node: "the node", Address: "192.0.2.1", Person: "anne@example.org", PersonName: "Anne Testeuse", Organisation: "urn:oid:1.2.3",
 			Role: "46255001^2.16.840.1.113883.6.96", Purpose: "TREATMENT^2.16.840.1.113883.3.18.7.1", Patient: "7^^^&1.2.3&ISO", Assertion: "_xua-1"}},
 	} {
 		v, m := verifier(t, c.config), signed(t, c.a, c.by)
@@ -534,7 +534,7 @@ func TestSamples(t *testing.T) {
 	swiss = fresh(swiss, "2011-03-29T09:44:41Z", "2011-03-29T09:44:40Z", "2011-03-29T09:54:40Z")
 	m := enveloped(signedBytes(t, []byte(strings.TrimSpace(swiss)), w.provider))
 	got, err := ask(verifier(t, func(c *xua.Config) { forXUA(c); c.Audiences = []string{"http://blabla"} }), m, w.hospitalAuth)
-	want := auth.Caller{Node: "the node", Address: "192.0.2.1", Person: "lipse", PersonName: "Dr. Klaus-Peter Kohlrabi", Role: "ELE^1.2.3.4.5.6.777.1", Purpose: "12^1.0.14265.12",
+	want := auth.Caller{Capacity: auth.CapacityProfessional, Issuer: "demo.com", Alias: "alias2", Node: "the node", Address: "192.0.2.1", Person: "lipse", PersonName: "Dr. Klaus-Peter Kohlrabi", Role: "ELE^1.2.3.4.5.6.777.1", Purpose: "12^1.0.14265.12",
 		Patient: "543797436^^^&1.2.840.113619.6.197&ISO", Assertion: "_7d8e48d69047d3c3da278b33b8f13485"}
 	if err != nil || got != want {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)

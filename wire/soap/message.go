@@ -36,7 +36,8 @@ type Message struct {
 type HeaderBlock struct {
 	Name           xmlpull.Name
 	From, To       int
-	MustUnderstand bool // and it is addressed to us
+	Ours           bool // it is addressed to us: to the ultimate receiver, or to whoever is next
+	MustUnderstand bool // and it is ours
 }
 
 // HeaderBlocks are the children of env:Header in order.
@@ -178,16 +179,16 @@ func (m *Message) parse(r *xmlpull.Reader) error {
 func (m *Message) headerBlock(r *xmlpull.Reader) error {
 	b := HeaderBlock{Name: r.Name(), From: r.Offset()}
 	role, _ := r.AttrNS(EnvelopeNS, "role")
-	ours := role == "" || role == EnvelopeNS+"/role/next" || role == EnvelopeNS+"/role/ultimateReceiver"
+	b.Ours = role == "" || role == EnvelopeNS+"/role/next" || role == EnvelopeNS+"/role/ultimateReceiver"
 	switch v, _ := r.AttrNS(EnvelopeNS, "mustUnderstand"); strings.TrimSpace(v) {
 	case "1", "true":
-		b.MustUnderstand = ours
+		b.MustUnderstand = b.Ours
 	case "", "0", "false":
 	default:
 		return senderFault("mustUnderstand is not a boolean")
 	}
 	var err error
-	if b.Name.Space == AddressingNS && ours {
+	if b.Name.Space == AddressingNS && b.Ours {
 		err = m.addressing(r, b.Name.Local)
 	} else {
 		err = r.Skip()

@@ -78,7 +78,7 @@ func (x *exchange) finish() {
 	}
 	if done := x.h.s.cfg.Done; done != nil {
 		rec := x.rec
-		rec.Service, rec.Action, rec.Node, rec.Address = x.h.svc.Name, strings.Clone(x.req.Action), x.req.Caller.Node, x.req.Caller.Address
+		rec.Service, rec.Action, rec.Caller = x.h.svc.Name, strings.Clone(x.req.Action), x.req.Caller
 		if rec.Action == "" {
 			if mt, err := mtom.ParseMediaType(x.r.Header.Get("Content-Type")); err == nil {
 				rec.Action = strings.Join(slices.Compact(declaredActions(mt)), " ")
@@ -203,14 +203,14 @@ func (x *exchange) check(mt mtom.MediaType) error {
 	if m.Body != op.Body {
 		return senderFault("the body is not what the action asks for: expected " + op.Body.Local + " of " + op.Body.Space)
 	}
-	return nil
+	return x.whoAsks()
 }
 
 // understood refuses header blocks that must be understood and are not. [SOAP 1.2 part 1, 5.4.8]
 func (x *exchange) understood() error {
 	var missing []xmlpull.Name
 	for _, b := range x.req.blocks {
-		if b.MustUnderstand && b.Name.Space != AddressingNS && !slices.Contains(x.h.svc.Understands, b.Name) {
+		if b.MustUnderstand && b.Name.Space != AddressingNS && !slices.Contains(x.h.svc.Understands, b.Name) && (b.Name != securityName || x.h.svc.Asks == nil) {
 			missing = append(missing, b.Name)
 		}
 	}

@@ -47,6 +47,7 @@ type Service struct {
 	Operations  map[string]Op  // by wsa:Action
 	Documents   http.Handler   // answers GET with a query of wsdl or xsd; may be nil
 	Understands []xmlpull.Name // header blocks besides those of WS-Addressing that may say mustUnderstand
+	Asks        Asks           // finds out who asks by wsse:Security, which is then understood; nil: only the node is known
 }
 
 // Request is a message that asks for an operation.
@@ -97,16 +98,16 @@ type Note struct {
 
 // Record says how one transaction went.
 type Record struct {
-	Service, Action, Node string // an envelope that cannot be read leaves the action of the Content-Type
-	Address               string // of the peer
-	Status                int    // of HTTP
-	Fault                 string // code and subcodes, "Sender/ActionNotSupported"
-	Reference             string // what the peer was told in place of Err
-	Err                   error  // behind a fault, or of writing the answer; not for the peer
-	Duration              time.Duration
-	Quirks                []string
-	BytesIn, BytesOut     int64 // as on the wire, without HTTP headers
-	Notes                 []Note
+	Service, Action   string      // an envelope that cannot be read leaves the action of the Content-Type
+	Caller            auth.Caller // as far as it was found out
+	Status            int         // of HTTP
+	Fault             string      // code and subcodes, "Sender/ActionNotSupported"
+	Reference         string      // what the peer was told in place of Err
+	Err               error       // behind a fault, or of writing the answer; not for the peer
+	Duration          time.Duration
+	Quirks            []string
+	BytesIn, BytesOut int64 // as on the wire, without HTTP headers
+	Notes             []Note
 }
 
 // Config is what all services of a server share. The zero value works.

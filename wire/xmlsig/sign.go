@@ -69,19 +69,9 @@ func (s Signer) insert(doc []byte, d *document, target int32, id string, at int)
 	if _, err := d.onlySignature(); err == nil {
 		return nil, fmt.Errorf("%w: it is signed already", ErrForm)
 	}
-	if s.Method == "" {
-		s.Method = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-		if _, ok := s.Key.Public().(*ecdsa.PublicKey); ok {
-			s.Method = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
-		}
-	}
-	if s.Digest == "" {
-		s.Digest = "http://www.w3.org/2001/04/xmlenc#sha256"
-	}
-	method, known := methods[s.Method]
-	hash, digestKnown := digests[s.Digest]
-	if !known || !digestKnown || method.hash == crypto.SHA1 || hash == crypto.SHA1 {
-		return nil, ErrAlgorithm
+	method, hash, err := s.complete()
+	if err != nil {
+		return nil, err
 	}
 	how := s.Canonicalization
 	how.Comments = false
@@ -104,16 +94,28 @@ func (s Signer) insert(doc []byte, d *document, target int32, id string, at int)
 	return slices.Concat(whole[:hole], []byte(base64.StdEncoding.EncodeToString(value)), whole[hole:]), nil
 }
 
+// complete fills in the algorithms that are not stated, and gives them.
+func (s *Signer) complete() (method, crypto.Hash, error) {
+	if s.Method == "" {
+		s.Method = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+		if _, ok := s.Key.Public().(*ecdsa.PublicKey); ok {
+			s.Method = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+		}
+	}
+	if s.Digest == "" {
+		s.Digest = "http://www.w3.org/2001/04/xmlenc#sha256"
+	}
+	m, known := methods[s.Method]
+	hash, digestKnown := digests[s.Digest]
+	if !known || !digestKnown || m.hash == crypto.SHA1 || hash == crypto.SHA1 {
+		return m, hash, ErrAlgorithm
+	}
+	return m, hash, nil
+}
+
 // write writes a signature whose value is empty, SignedInfo first.
 func (s Signer) write(id string, enveloped bool, digest []byte) []byte {
-	list := ""
-	if m := s.Canonicalization; m.Exclusive && len(m.Prefixes) > 0 {
-		names := strings.Join(m.Prefixes, " ")
-		if slices.Contains(m.Prefixes, "") {
-			names = strings.TrimSpace("#default " + strings.Join(slices.DeleteFunc(slices.Clone(m.Prefixes), func(p string) bool { return p == "" }), " "))
-		}
-		list = `<ec:InclusiveNamespaces xmlns:ec="` + excSpace + `" PrefixList="` + string(xmlpull.AppendAttr(nil, names)) + `"></ec:InclusiveNamespaces>`
-	}
+	list := s.prefixes()
 	of := s.Canonicalization
 	of.Comments = false
 	var b []byte
@@ -129,13 +131,31 @@ func (s Signer) write(id string, enveloped bool, digest []byte) []byte {
 	}
 	add(`<ds:Transform Algorithm="`, of.uri(), `">`, list, `</ds:Transform></ds:Transforms><ds:DigestMethod Algorithm="`, s.Digest, `"></ds:DigestMethod><ds:DigestValue>`,
 		base64.StdEncoding.EncodeToString(digest), `</ds:DigestValue></ds:Reference></ds:SignedInfo><ds:SignatureValue></ds:SignatureValue>`)
-	if len(s.Certificates) > 0 {
-		add(`<ds:KeyInfo><ds:X509Data>`)
-		for _, c := range s.Certificates {
-			add(`<ds:X509Certificate>`, base64.StdEncoding.EncodeToString(c.Raw), `</ds:X509Certificate>`)
-		}
-		add(`</ds:X509Data></ds:KeyInfo>`)
-	}
-	add(`</ds:Signature>`)
+	add(s.keyInfo(), `</ds:Signature>`)
 	return b
+}
+
+// prefixes is InclusiveNamespaces, where there are any to list.
+func (s *Signer) prefixes() string {
+	m := s.Canonicalization
+	if !m.Exclusive || len(m.Prefixes) == 0 {
+		return ""
+	}
+	names := strings.Join(m.Prefixes, " ")
+	if slices.Contains(m.Prefixes, "") {
+		names = strings.TrimSpace("#default " + strings.Join(slices.DeleteFunc(slices.Clone(m.Prefixes), func(p string) bool { return p == "" }), " "))
+	}
+	return `<ec:InclusiveNamespaces xmlns:ec="` + excSpace + `" PrefixList="` + string(xmlpull.AppendAttr(nil, names)) + `"></ec:InclusiveNamespaces>`
+}
+
+// keyInfo holds the certificates, if there are any.
+func (s *Signer) keyInfo() string {
+	if len(s.Certificates) == 0 {
+		return ""
+	}
+	b := `<ds:KeyInfo><ds:X509Data>`
+	for _, c := range s.Certificates {
+		b += `<ds:X509Certificate>` + base64.StdEncoding.EncodeToString(c.Raw) + `</ds:X509Certificate>`
+	}
+	return b + `</ds:X509Data></ds:KeyInfo>`
 }

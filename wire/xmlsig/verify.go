@@ -23,12 +23,12 @@ type signature struct {
 	methodURI  string
 	value      []byte
 	certs      []*x509.Certificate
-	reference
+	references []reference
 }
 
 // reference says what is signed, and how it becomes octets.
 type reference struct {
-	id        string
+	id, kind  string
 	enveloped bool // the signature itself is left out
 	how       Canonicalization
 	hash      crypto.Hash
@@ -49,26 +49,47 @@ func Verify(doc []byte, from int, o Options) (*Signed, error) {
 	if d.nodes[node].parent != 0 {
 		return nil, fmt.Errorf("%w: it is not right within the element", ErrForm)
 	}
-	s, err := d.signature(node, o)
+	s, err := d.signature(node, 1, o)
 	if err != nil {
 		return nil, err
 	}
-	switch target, err := d.identified(s.id); {
+	r := &s.references[0]
+	switch target, err := d.identified(r.id); {
 	case err != nil:
 		return nil, err
 	case target != 0:
 		return nil, fmt.Errorf("%w: it references another", ErrReference)
 	case s.object: // outside of what is signed, and a place to hide things in
 		return nil, fmt.Errorf("%w: ds:Object", ErrForm)
-	case !s.enveloped:
+	case !r.enveloped:
 		return nil, fmt.Errorf("%w: the enveloped-signature transform is missing", ErrForm)
 	}
-	return d.verify(s, 0, o)
+	if err := d.authentic(s, o); err != nil {
+		return nil, err
+	}
+	return d.vouched(s, r, 0)
 }
 
 // VerifyDetached verifies the only signature of a document, which references by its identifier an element that does not hold the signature: beside it, or
 // within its ds:Object.
 func VerifyDetached(doc []byte, o Options) (*Signed, error) {
+	all, err := verifyDetached(doc, 1, o)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// maxReferences bounds what one signature covers.
+const maxReferences = 16
+
+// VerifyObjects verifies the only signature of a document as VerifyDetached does, but it may reference several elements, in the order of the result. Of what
+// the signature covers nothing else is known: who reads a ds:Object reads it from there.
+func VerifyObjects(doc []byte, o Options) ([]*Signed, error) {
+	return verifyDetached(doc, maxReferences, o)
+}
+
+func verifyDetached(doc []byte, most int, o Options) ([]*Signed, error) {
 	d, err := read(doc, 0, o.withDefaults())
 	if err != nil {
 		return nil, err
@@ -77,45 +98,63 @@ func VerifyDetached(doc []byte, o Options) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.signature(node, o)
+	s, err := d.signature(node, most, o)
 	if err != nil {
 		return nil, err
 	}
-	target, err := d.identified(s.id)
-	switch {
-	case err != nil:
-		return nil, err
-	case target <= node && node < d.nodes[target].end || target >= s.signedInfo && target < d.nodes[s.signedInfo].end:
-		return nil, fmt.Errorf("%w: it references what holds the signature, or a part of it", ErrReference)
-	case s.enveloped:
-		return nil, fmt.Errorf("%w: the enveloped-signature transform without an envelope", ErrForm)
+	targets := make([]int32, len(s.references))
+	for i, r := range s.references {
+		target, err := d.identified(r.id)
+		switch {
+		case err != nil:
+			return nil, err
+		case target <= node && node < d.nodes[target].end || target >= s.signedInfo && target < d.nodes[s.signedInfo].end:
+			return nil, fmt.Errorf("%w: it references what holds the signature, or a part of it", ErrReference)
+		case r.enveloped:
+			return nil, fmt.Errorf("%w: the enveloped-signature transform without an envelope", ErrForm)
+		case slices.Contains(targets[:i], target):
+			return nil, fmt.Errorf("%w: it references an element twice", ErrReference)
+		}
+		targets[i] = target
 	}
-	return d.verify(s, target, o)
+	if err := d.authentic(s, o); err != nil {
+		return nil, err
+	}
+	all := make([]*Signed, len(targets))
+	for i := range targets {
+		if all[i], err = d.vouched(s, &s.references[i], targets[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
-// verify asks for the key first, so that nobody who is not known makes us digest anything, then checks what is signed, and only then what it says.
-func (d *document) verify(s *signature, target int32, o Options) (*Signed, error) {
+// authentic tells that SignedInfo is the signer's. It asks for the key first, so that nobody who is not known makes us digest anything.
+func (d *document) authentic(s *signature, o Options) error {
 	if o.Key == nil {
-		return nil, fmt.Errorf("%w: no key is known", ErrSignature)
+		return fmt.Errorf("%w: no key is known", ErrSignature)
 	}
 	key, err := o.Key(s.certs)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.method.verify(key, sum(s.method.hash, d.canonical(s.signedInfo, s.how, -1)), s.value); err != nil {
-		return nil, err
-	}
+	return s.method.verify(key, sum(s.method.hash, d.canonical(s.signedInfo, s.how, -1)), s.value)
+}
+
+// vouched gives what a reference covers, if it is what was signed.
+func (d *document) vouched(s *signature, r *reference, target int32) (*Signed, error) {
 	skip := int32(-1)
-	if s.enveloped {
+	if r.enveloped {
 		skip = s.node
 	}
-	s.how.Comments = false // [XML Signature 4.4.3.3] a reference by identifier takes no comments
-	canonical := d.canonical(target, s.how, skip)
-	if subtle.ConstantTimeCompare(sum(s.hash, canonical), s.digest) != 1 {
+	how := r.how
+	how.Comments = false // [XML Signature 4.4.3.3] a reference by identifier takes no comments
+	canonical := d.canonical(target, how, skip)
+	if subtle.ConstantTimeCompare(sum(r.hash, canonical), r.digest) != 1 {
 		return nil, ErrDigest
 	}
 	tree, err := xmltree.Parse(canonical, xmltree.Options{})
-	return &Signed{Canonical: canonical, Tree: tree, Certificates: s.certs, Method: s.methodURI}, err
+	return &Signed{Canonical: canonical, Tree: tree, Certificates: s.certs, Method: s.methodURI, Type: r.kind}, err
 }
 
 func (d *document) onlySignature() (int32, error) {
@@ -162,14 +201,15 @@ func (d *document) form(i int32, space string, grammar ...string) (map[string]in
 	return found, nil
 }
 
-func (d *document) signature(i int32, o Options) (*signature, error) {
+// signature reads a ds:Signature of at most so many references.
+func (d *document) signature(i int32, most int, o Options) (*signature, error) {
 	parts, err := d.form(i, dsSpace, "SignedInfo", "SignatureValue", "KeyInfo?", "Object*")
 	if err != nil {
 		return nil, err
 	}
 	s := &signature{node: i, signedInfo: parts["SignedInfo"]}
 	_, s.object = parts["Object"]
-	info, err := d.form(s.signedInfo, dsSpace, "CanonicalizationMethod", "SignatureMethod", "Reference")
+	info, err := d.form(s.signedInfo, dsSpace, "CanonicalizationMethod", "SignatureMethod", "Reference*")
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +227,21 @@ func (d *document) signature(i int32, o Options) (*signature, error) {
 			return nil, err
 		}
 	}
-	s.reference, err = d.reference(info["Reference"], o)
+	d.children(s.signedInfo, func(c int32) {
+		if !d.is(c, dsSpace, "Reference") || err != nil {
+			return
+		}
+		if len(s.references) == most {
+			err = fmt.Errorf("%w: more than %d references", ErrForm, most)
+			return
+		}
+		var r reference
+		r, err = d.reference(c, o)
+		s.references = append(s.references, r)
+	})
+	if err == nil && len(s.references) == 0 {
+		err = fmt.Errorf("%w: no reference", ErrForm)
+	}
 	return s, err
 }
 
@@ -214,6 +268,7 @@ func (d *document) reference(i int32, o Options) (reference, error) {
 		return r, fmt.Errorf("%w: it is not by an identifier of this document", ErrReference)
 	}
 	r.id = id
+	r.kind, _ = d.attr(i, "Type")
 	if t, ok := parts["Transforms"]; ok {
 		if err := d.transforms(t, &r); err != nil {
 			return r, err

@@ -1,5 +1,5 @@
 // Package xmlsig verifies and makes XML signatures (W3C XML Signature 1.1) over one element of a document: enveloped in it, or beside it and pointing at it
-// by its identifier. What a signature vouches for is handed out as the octets that were digested and the tree read from just these, so that nobody reads
+// by its identifier; there it may be over several. What a signature vouches for is handed out as the octets that were digested and the tree read from just these, so that nobody reads
 // anything else. It knows certificates as they stand in KeyInfo, and not whether they are to be trusted.
 package xmlsig
 
@@ -61,4 +61,5 @@ type Signed struct {
 	Tree         *xmltree.Tree // read from Canonical
 	Certificates []*x509.Certificate
 	Method       string // algorithm of the signature, as its URI
+	Type         string // of the reference, as the signer says
 }

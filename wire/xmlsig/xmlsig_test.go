@@ -142,6 +142,54 @@ func TestDetached(t *testing.T) {
 	}
 }
 
+// cut gives what stands from one string up to the end of another.
+func cut(s, from, to string) string {
+	i := strings.Index(s, from)
+	return s[i : i+strings.Index(s[i:], to)+len(to)]
+}
+
+// TestObjects: one signature over several elements that it holds; each is handed out as it was signed, and nothing else is.
+func TestObjects(t *testing.T) {
+	objects := []xmlsig.Object{{XML: `<x:m xmlns:x="urn:x" Id="m">one<!-- c --></x:m>`, ID: "m", Type: "urn:first"}, {XML: `<p xmlns="urn:p"><q Id="q" b="2" a="1">two</q></p>`, ID: "q", Type: "urn:second"}}
+	for _, m := range []xmlsig.Canonicalization{{}, {Comments: true}, xmlsig.Exclusive()} {
+		out, err := signer("p256", m).SignObjects("S", objects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc := string(out)
+		got, err := xmlsig.VerifyObjects(out, xmlsig.Options{Key: theFirst})
+		if err != nil || len(got) != 2 || got[0].Type != "urn:first" || got[0].Tree.Root().Text() != "one" || got[1].Type != "urn:second" || got[1].Tree.Root().Local() != "q" {
+			t.Fatalf("%+v: %v %+v", m, err, got)
+		}
+		second := cut(doc, `<ds:Reference Type="urn:second"`, "</ds:Reference>")
+		for _, c := range []struct {
+			name, doc string
+			want      error
+		}{
+			{"the first altered", strings.Replace(doc, ">one<", ">One<", 1), xmlsig.ErrDigest},
+			{"the second altered", strings.Replace(doc, ">two<", ">Two<", 1), xmlsig.ErrDigest},
+			{"beside what is signed", strings.Replace(doc, "</q>", "</q><r/>", 1), nil},
+			{"another type", strings.Replace(doc, "urn:second", "urn:third", 1), xmlsig.ErrSignature},
+			{"a reference less", strings.Replace(doc, second, "", 1), xmlsig.ErrSignature},
+			{"a reference twice", strings.Replace(doc, second, second+second, 1), xmlsig.ErrReference},
+			{"many references", strings.Replace(doc, second, strings.Repeat(second, 16), 1), xmlsig.ErrForm},
+			{"an identifier twice", strings.Replace(doc, "<ds:Object>", `<ds:Object><z Id="q"/></ds:Object><ds:Object>`, 1), xmlsig.ErrReference},
+			{"the signature itself", strings.Replace(doc, `URI="#q"`, `URI="#S"`, 1), xmlsig.ErrReference},
+			{"something between references", strings.Replace(doc, second, "<ds:X/>"+second, 1), xmlsig.ErrForm},
+		} {
+			if _, err := xmlsig.VerifyObjects([]byte(c.doc), xmlsig.Options{Key: theFirst}); !errors.Is(err, c.want) || c.doc == doc {
+				t.Errorf("%+v, %s: %v, want %v", m, c.name, err, c.want)
+			}
+		}
+		if _, err := xmlsig.VerifyDetached(out, xmlsig.Options{Key: theFirst}); !errors.Is(err, xmlsig.ErrForm) {
+			t.Errorf("two references where one is due: %v", err)
+		}
+	}
+	if _, err := signer("p256", xmlsig.Exclusive()).SignObjects("S", []xmlsig.Object{{XML: "<x/>", ID: "x"}}); !errors.Is(err, xmlsig.ErrReference) {
+		t.Error(err)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	signed := sign(t, signer("p256", xmlsig.Exclusive()))
 	at := strings.Index(signed, "<a:Assertion")

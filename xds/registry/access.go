@@ -335,9 +335,7 @@ func (j *judge) deposit() error {
 	j.eyes.record = &d
 	set := xds.Place{Kind: "SubmissionSet", ID: j.sub.Set.ID, Attribute: "patientId"}
 	switch {
-	case d.Allow:
-	case d.Reason == policy.NotAboutPatient:
-		j.f.Add(xds.CodePatientIDDoesNotMatch, set, j.sub.Set.PatientID.String(), "the assertion is about another patient", "DMP-T2")
+	case d.Allow, d.Reason == policy.NotAboutPatient: // which the submission's faults tell already
 	case d.Reason == policy.NoRecord && j.opens():
 	case d.Reason == policy.NoRecord:
 		j.f.Add(xds.CodeUnknownPatientID, set, j.sub.Set.PatientID.String(), "no shared record is open for this patient", "DMP-B1")

@@ -137,13 +137,19 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 // resolve makes the patients of a query those that documents are filed by.
 func (r *Registry) resolve(ctx context.Context, c auth.Caller, q *query.Query) error {
 	for i, id := range q.Patients {
-		filed, ok, err := r.filed(ctx, c)(id)
+		find := r.filed(ctx, c)
+		filed, ok, err := find(id)
 		if err != nil {
 			return fmt.Errorf("resolve the patient: %w", err)
 		}
 		if !ok {
 			return &xds.Error{Code: xds.CodeUnknownPatientID, Location: q.Kind.Name + ".patientId",
 				Context: "no qualified patient is known by this identifier of the source"}
+		}
+		if ok, err = xds.Concerns(c, filed, find); err != nil {
+			return fmt.Errorf("resolve the patient of the assertion: %w", err)
+		} else if !ok {
+			return xds.NotConcerned(q.Kind.Name + ".patientId")
 		}
 		q.Patients[i] = filed
 	}

@@ -51,7 +51,7 @@ func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *
 	domain := r.cfg.Domain()
 	f := xds.Findings{MetadataError: xds.CodeRegistryMetadataError}
 	var decision string
-	err := sub.Resolve(r.filed(ctx, c))
+	err := sub.Resolve(c, r.filed(ctx, c))
 	sub.Validate(domain, xds.Registering, &f)
 	if err != nil {
 		err = fmt.Errorf("resolve the patient: %w", err)

@@ -56,7 +56,7 @@ func New(cfg Config) (*Registry, error) {
 }
 
 // filed gives a patient's identifier as documents are filed by it.
-func (r *Registry) filed(ctx context.Context, c auth.Caller) func(hl7.CX) (hl7.CX, bool, error) {
+func (r *Registry) filed(ctx context.Context, c auth.Caller) xds.Filed {
 	return func(id hl7.CX) (hl7.CX, bool, error) {
 		if r.cfg.Patients == nil {
 			return id, true, nil

@@ -134,6 +134,7 @@ func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub 
 	defer in.abort()
 	err := r.resolve(ctx, c, sub)
 	sub.Validate(r.cfg.Domain(), xds.Provided, &in.f)
+	in.signedLot()
 	if err == nil {
 		err = in.receive(docs)
 	}
@@ -162,10 +163,12 @@ func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub 
 
 // resolve names the patients as their documents are filed.
 func (r *Repository) resolve(ctx context.Context, c auth.Caller, sub *xds.Submission) error {
-	if r.cfg.Patients == nil {
-		return nil
-	}
-	err := sub.Resolve(func(id hl7.CX) (hl7.CX, bool, error) { return r.cfg.Patients.NationalID(ctx, c, id) })
+	err := sub.Resolve(c, func(id hl7.CX) (hl7.CX, bool, error) {
+		if r.cfg.Patients == nil {
+			return id, true, nil
+		}
+		return r.cfg.Patients.NationalID(ctx, c, id)
+	})
 	if err != nil {
 		return fmt.Errorf("resolve the patient: %w", err)
 	}
@@ -192,6 +195,7 @@ type intake struct {
 	f      xds.Findings
 	blobs  []arrived
 	stored []xds.StoredDocument
+	lot    signedLot
 	kept   bool // the registry took the submission
 }
 
@@ -237,6 +241,7 @@ func (in *intake) receive(docs Incoming) error {
 			in.f.Add(xds.CodeMissingDocument, xds.Place{Kind: "DocumentEntry", Index: i + 1, ID: e.ID}, "", "no Document with this id came with the metadata", "ITI TF-3 4.2.4.1")
 		}
 	}
+	in.verifyLot()
 	return nil
 }
 
@@ -264,6 +269,8 @@ func (in *intake) document(i int, content io.Reader) error {
 		t.blob = blob
 	}
 	in.blobs = append(in.blobs, arrived{e, t.blob})
+	signing, complete := in.signing(i)
+	t.signing = signing
 	if _, err := io.Copy(&t, content); err != nil {
 		if t.err != nil {
 			return fmt.Errorf("write blob: %w", t.err)
@@ -279,20 +286,27 @@ func (in *intake) document(i int, content io.Reader) error {
 		in.f.Metadata(p, strconv.FormatInt(e.Size, 10), "the document has "+strconv.FormatInt(t.n, 10)+" bytes", "ITI TF-2 3.41.4.1.3")
 	}
 	e.Hash, e.Size, e.RepositoryUniqueID = sum, t.n, in.r.cfg.UniqueID
+	if complete != nil {
+		complete()
+	}
 	return nil
 }
 
 // tee feeds the digest and the blob, and remembers a fault of the blob apart from one of the source.
 type tee struct {
-	blob Blob
-	sum  hash.Hash
-	n    int64
-	err  error
+	blob    Blob
+	sum     hash.Hash
+	signing io.Writer // nil but in a signed lot
+	n       int64
+	err     error
 }
 
 func (t *tee) Write(p []byte) (int, error) {
 	t.sum.Write(p)
 	t.n += int64(len(p))
+	if t.signing != nil {
+		_, _ = t.signing.Write(p) // digests and memory take everything
+	}
 	if t.blob == nil {
 		return len(p), nil
 	}

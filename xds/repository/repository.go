@@ -4,6 +4,7 @@ package repository
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,9 @@ type Config struct {
 	Log         *slog.Logger
 	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
 	Patients Patients
+	// Lots says what is asked of the signatures of lots; Signer judges who made one, the first certificate being his, and its error may be shown.
+	Lots   LotRule
+	Signer func(ctx context.Context, certs []*x509.Certificate) error
 	// Access decides who may have which document; nil: every node may have any.
 	Access Access
 	// Deposited is told of documents that are new here and registered; the answer waits for it. It may be nil.
@@ -50,6 +54,9 @@ func New(cfg Config) (*Repository, error) {
 	case cfg.Blobs == nil, cfg.Index == nil, cfg.Registrar == nil, cfg.Domain == nil, cfg.Audit == nil, cfg.Events == nil,
 		cfg.Clock == nil, cfg.NewID == nil, cfg.Log == nil:
 		return nil, errors.New("repository: Blobs, Index, Registrar, Domain, Audit, Events, Clock, NewID and Log are required")
+	}
+	if cfg.Lots != LotsIgnored && cfg.Signer == nil {
+		return nil, errors.New("repository: Signer is required where signatures of lots are verified")
 	}
 	return &Repository{cfg: cfg}, nil
 }
