@@ -77,6 +77,7 @@ type row struct {
 	message    string // detail type of the message id: MSH-10, II
 	community  string // detail type of the home community id
 	pullsBytes bool   // the responder is the source of the data [ITI-43 3.43.5.1]
+	own        bool   // an event that only we have a code for
 }
 
 // moment is EventID and EventActionCode.
@@ -187,9 +188,12 @@ var catalogue = []row{
 
 // Transactions lists the catalogue, for tests and documentation.
 func Transactions() []Transaction {
-	txs := make([]Transaction, len(catalogue))
+	txs := make([]Transaction, len(catalogue), len(catalogue)+len(recordEvents))
 	for i := range catalogue {
 		txs[i] = catalogue[i].tx
+	}
+	for _, e := range recordEvents {
+		txs = append(txs, e.tx)
 	}
 	return txs
 }
@@ -200,13 +204,16 @@ func find(tx Transaction) *row {
 			return &catalogue[i]
 		}
 	}
-	return nil
+	return recordRow(tx)
 }
 
 // typeCode is the EventTypeCode of the row.
 func (r *row) typeCode() CodedValue {
 	if c, ok := nodeEvents[r.tx]; ok {
 		return c
+	}
+	if r.own {
+		return CodedValue{string(r.tx), "passerelle", r.name}
 	}
 	return CodedValue{string(r.tx), systemTransactions, r.name}
 }
