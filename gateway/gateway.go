@@ -17,6 +17,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
 	"github.com/passerelle-sante/passerelle/auth/xua"
+	"github.com/passerelle-sante/passerelle/dmp"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
@@ -52,6 +53,7 @@ type Gateway struct {
 	repository *repository.Repository // nil when there is none
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
+	dmp        *dmp.DMP           // nil where there are no rules of access
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
@@ -154,8 +156,11 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := g.buildDMP(); err != nil {
+		return err
+	}
 	if g.cfg.Registry.Remote == "" {
-		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
+		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Emergencies: g.emergencies(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
 			MayRemove: g.cfg.Removal.may, MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
@@ -185,6 +190,14 @@ func (g *Gateway) buildActors(version string) (err error) {
 		return err
 	}
 	return g.buildAudit()
+}
+
+// emergencies is whom exceptional accesses are declared to, where there are rules.
+func (g *Gateway) emergencies() registry.Emergencies {
+	if g.dmp == nil {
+		return nil
+	}
+	return emergencies{g.dmp}
 }
 
 // access is who decides about the repository's documents: the registry, where there are rules.

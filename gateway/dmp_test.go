@@ -1,0 +1,201 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"crypto/x509"
+	"crypto/x509/pkix"
+
+	"github.com/passerelle-sante/passerelle/gateway"
+	"github.com/passerelle-sante/passerelle/internal/oracle"
+	"github.com/passerelle-sante/passerelle/internal/sample"
+	"github.com/passerelle-sante/passerelle/internal/testpki"
+	"github.com/passerelle-sante/passerelle/wire/saml"
+	"github.com/passerelle-sante/passerelle/wire/xmlsig"
+)
+
+const sharedRules = "policy: {rules: france}\ndmp: {enabled: true, device_id: 1.2.250.1.999.4.1}\n"
+
+// national is a message of a national service: a body, and the action that goes with it.
+func national(path, action, body string) badCase {
+	return badCase{name: action, path: "/si-dmp-server/v2/services/" + path, header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"}, body: strings.NewReader(body)}
+}
+
+func dmpEnvelope(action, body string) string {
+	return `<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing"><e:Header><a:Action e:mustUnderstand="1">` + action +
+		`</a:Action><a:MessageID>urn:uuid:1</a:MessageID></e:Header><e:Body>` + body + `</e:Body></e:Envelope>`
+}
+
+// TestSharedRecord is the way of a record, over mutual TLS and with a card: nothing without consent, nothing without a right, and the patient is told who got one.
+func TestSharedRecord(t *testing.T) {
+	w, good := everybody(), goodMessages()
+	a := runAsked(t, "profile: vihf, required: {registry: true, repository: true, dmp: true}", sharedRules)
+	node := a.as(w.doctorAuth)
+	record := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}
+	find := func(who *saml.Assertion) string {
+		t.Helper()
+		got, _ := a.post(node, toRegistry("find", signed(t, good.find, who, w.doctorSign)))
+		return got[strings.Index(got, "\n")+1:]
+	}
+	deposit := func() string {
+		t.Helper()
+		got, _ := a.post(node, toRepository("provide", related(signed(t, good.provide, vihf(), w.doctorSign), part("doc@x", good.doc))))
+		return got[strings.Index(got, "\n")+1:]
+	}
+	expect := func(what, got, want string) {
+		t.Helper()
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	const denied = "Failure\nError XDSRegistryError at FindDocuments: access denied\n"
+	expect("a deposit without a record", deposit(), "Failure\nError XDSUnknownPatientId at SubmissionSet.patientId")
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
+		t.Fatal(err)
+	}
+	expect("a deposit", deposit(), "Success\n")
+	expect("a search without a right", find(vihf()), denied)
+
+	const set = "urn:si-dmp-habilitations:HabilitationsEndPoint:setAuthorization"
+	authorize := func(action string) string {
+		t.Helper()
+		body := signed(t, dmpEnvelope(set, `<setAuthorization xmlns="urn:si-dmp-habilitations"><action>`+action+`</action></setAuthorization>`), vihf(), w.doctorSign)
+		_, whole := a.post(node, national("habilitations", set, body))
+		return whole
+	}
+	if got := authorize("AJOUT"); !strings.Contains(got, ">DMPOk<") || !strings.Contains(got, set+"Response") {
+		t.Errorf("the right is not recorded: %s", got)
+	}
+	expect("a search with a right", find(vihf()), "Success\n")
+	rights, err := record.Rights(context.Background())
+	if err != nil || len(rights) != 1 || rights[0].Party.Person != doctor || rights[0].Kind != "allegation" || !rights[0].Until.Equal(rights[0].Since.AddDate(1, 0, 0)) {
+		t.Errorf("rights %+v, %v", rights, err)
+	}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "block", Person: doctor}); err != nil {
+		t.Fatal(err)
+	}
+	expect("a search of who is refused", find(vihf()), denied)
+	glass := vihf()
+	glass.ID = "_2"
+	glass.Attributes[7].Values[0].Code = "bris_de_glace"
+	glass.Attributes = append(glass.Attributes, saml.Attribute{Name: "Mode_Acces_Raison", Values: []saml.Value{{Text: "Patient inconscient"}}})
+	expect("the glass, by who is refused", find(glass), denied)
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "unblock", Person: doctor}); err != nil {
+		t.Fatal(err)
+	}
+	if got := authorize("SUPPRESSION"); !strings.Contains(got, ">DMPOk<") {
+		t.Errorf("the right is not taken back: %s", got)
+	}
+	expect("a search after the right", find(vihf()), denied)
+	expect("the glass", find(glass), "Success\n")
+	notices, err := record.Notices(context.Background())
+	if err != nil || len(notices) != 2 || notices[1].Kind != "allegation" || notices[0].Kind != "break-glass" || notices[0].Reason != "Patient inconscient" {
+		t.Errorf("notices %+v, %v", notices, err)
+	}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "close", Reason: "FERMETURE_DEMANDE_PATIENT", Confirmed: true}); err != nil {
+		t.Fatal(err)
+	}
+	expect("the glass of a closed record", find(glass), denied)
+	expect("a deposit into a closed record", deposit(), "Failure\nError XDSUnknownPatientId at SubmissionSet.patientId")
+	// Each decision is in the audit record with its reason.
+	var decisions []string
+	for _, m := range a.messages(t) {
+		for _, o := range m.ParticipantObjects {
+			for _, d := range o.ParticipantObjectDetails {
+				if d.Type == "Decision" && strings.Contains(line(m), "ITI-18") {
+					decisions = append(decisions, strings.Fields(string(d.Value))[0]+" "+strings.Join(strings.Fields(string(d.Value))[1:3], " "))
+				}
+			}
+		}
+	}
+	want := "refused: no right, granted: allegation, refused: refused by, refused: refused by, refused: the right, granted: break-glass, refused: no record"
+	got := strings.Join(decisions, ", ")
+	for _, id := range []string{rights[0].ID, notices[0].About} {
+		got = strings.ReplaceAll(got, " "+id, "")
+	}
+	if got != want {
+		t.Errorf("decisions\n got %s\nwant %s", got, want)
+	}
+}
+
+// TestRealMessages sends the published messages of the national services as they are, but for times, and a signature made for a certificate of the person they name.
+func TestRealMessages(t *testing.T) {
+	dir := oracle.Path(t, "samples/dmp")
+	w := everybody()
+	a := runAsked(t, "profile: vihf, required: {dmp: true}", sharedRules)
+	a.feed(t, strings.Join([]string{`MSH|^~\&|GAM|HOP|PASS|P|20260101||ADT^A28^ADT_A05|M1|P|2.5`, `EVN||20260101`, `PID|||207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH||PAT-TROIS^DOMINIQUE^^^^^L||19700505|M`}, "\r"))
+	record := gateway.SharedRecord{Data: a.data, Patient: "207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH"}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
+		t.Fatal(err)
+	}
+	person := pkix.Name{CommonName: "899900063480", OrganizationalUnit: []string{"Médecin"}, Organization: []string{"TEST"}, Country: []string{"FR"}}
+	sign, connect := certified(w.ca, "rsa2048", person, x509.KeyUsageContentCommitment), certified(w.ca, "p256", person, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
+	moment := time.Now().UTC() // all of them carry one assertion, which is issued once
+	send := func(file, path string, want ...string) {
+		t.Helper()
+		_, whole := a.post(a.as(connect), national(path, file, presented(t, filepath.Join(dir, file), moment, sign)))
+		for _, s := range want {
+			if !strings.Contains(whole, s) {
+				t.Errorf("%s: no %s in %s", file, s, whole)
+			}
+		}
+	}
+	send("TD0.2_request.xml", "patients", "PRPA_IN201308UV02", `code="active"`, "207058575627097")
+	send("TD0.3_request.xml", "habilitations", "setAuthorizationResponse", ">DMPOk<")
+	send("TD1.4_request.xml", "patients", "PRPA_IN201314ResponseUV02")
+	send("TD0.2_request.xml", "patients", `code="terminated"`)
+}
+
+// presented is a published message with its assertion brought to now and signed; nothing else is touched.
+func presented(t *testing.T, file string, now time.Time, by testpki.Identity) string {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := string(raw)
+	for attribute, ago := range map[string]time.Duration{`IssueInstant="`: time.Second, `AuthnInstant="`: 0} {
+		i := strings.Index(m, attribute) + len(attribute)
+		m = m[:i] + now.Add(-ago).Format(time.RFC3339Nano) + m[i+strings.Index(m[i:], `"`):]
+	}
+	out, err := xmlsig.Signer{Key: by.Key, Certificates: []*x509.Certificate{by.Certificate}, Canonicalization: xmlsig.Exclusive("xs")}.Sign([]byte(m), strings.Index(m, "<saml2:Assertion"), 1)
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", file, err))
+	}
+	return string(out)
+}
+
+// TestJournal: the patient sees who reached for his record, by name, granted or refused.
+func TestJournal(t *testing.T) {
+	w, good := everybody(), goodMessages()
+	a := runAsked(t, "profile: vihf, required: {registry: true, dmp: true}", sharedRules+"audit: {repository: {enabled: true}}\n")
+	record := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
+		t.Fatal(err)
+	}
+	a.post(a.as(w.doctorAuth), toRegistry("find", signed(t, good.find, vihf(), w.doctorSign)))
+	var list []gateway.Entry
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // the index follows the log
+		var err error
+		if list, err = record.Journal(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(e gateway.Entry) bool { return e.What == "ITI-18" })
+		if i < 0 {
+			continue
+		}
+		e := list[i]
+		if e.Who != doctor || e.Role != "10" || e.Structure != "499900000001" || e.Purpose != "normal" || e.Granted || e.Details["Decision"] != "refused: no right" {
+			t.Errorf("the journal says %+v", e)
+		}
+		return
+	}
+	t.Errorf("the journal does not tell of the search: %+v", list)
+}

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/dmp"
+	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/policy"
+)
+
+// The words of shared records, for commands.
+type (
+	Standing = dmp.Standing
+	Notice   = policy.Notice
+	Entry    = dmp.Entry
+)
+
+// mostEntries is how much of a journal an operator is shown at once.
+const mostEntries = 1000
+
+// DMPOrder is what an operator does about a patient's shared record, on his behalf.
+type DMPOrder struct {
+	Do        string // open, reopen, close, attending, block, unblock, revoke
+	Patient   string // a CX
+	Consent   bool   // open, reopen: the patient consents expressly
+	Where     string // open, reopen: where the consent was collected
+	Notice    string // open, reopen: version of the information notice
+	Reason    string // close: code
+	Confirmed bool   // close
+	Person    string // attending, block, unblock: national identifier
+	Name      string
+	Role      string // profession, code^system
+	Structure string
+	Emergency bool   // block: he may break the glass all the same
+	Right     string // revoke
+}
+
+func (g *Gateway) serveDMP(mux *http.ServeMux) {
+	operator := func(r *http.Request) auth.Caller {
+		return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
+	}
+	handle := func(pattern string, do func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			patient, err := hl7.ParseCX(r.URL.Query().Get("patient"))
+			if err == nil && g.dmp == nil {
+				err = errors.New("there are no shared records here: set policy.rules")
+			}
+			var answer any
+			if err == nil {
+				answer, err = do(r, operator(r), patient)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(answer) // the caller has gone; what he ordered is done all the same
+		})
+	}
+	handle("POST /dmp", func(r *http.Request, c auth.Caller, _ hl7.CX) (any, error) {
+		var o DMPOrder
+		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<16)).Decode(&o); err != nil {
+			return nil, err
+		}
+		patient, err := hl7.ParseCX(o.Patient)
+		if err != nil {
+			return nil, errors.New("the patient is due, as 279...^^^&1.2.250.1.213.1.4.8&ISO")
+		}
+		return struct{}{}, g.orderDMP(r.Context(), c, patient, o)
+	})
+	handle("GET /dmp/rights", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Rights(r.Context(), c, patient, dmp.Every)
+	})
+	handle("GET /dmp/journal", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		list, _, err := g.dmp.Access(r.Context(), c, patient, 0, mostEntries)
+		return list, err
+	})
+	handle("GET /dmp/notices", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Notices(r.Context(), c, patient)
+	})
+}
+
+func (g *Gateway) orderDMP(ctx context.Context, c auth.Caller, patient hl7.CX, o DMPOrder) error {
+	who := policy.Party{Person: o.Person, Name: o.Name, Role: o.Role, Structure: o.Structure}
+	opening := dmp.Opening{Consent: o.Consent, Way: policy.AtCounter, Where: o.Where, Notice: o.Notice}
+	switch o.Do {
+	case "open":
+		return g.dmp.Open(ctx, c, patient, opening)
+	case "reopen":
+		return g.dmp.Reopen(ctx, c, patient, opening)
+	case "close":
+		return g.dmp.Close(ctx, c, patient, o.Reason, o.Confirmed)
+	case "attending":
+		_, _, err := g.dmp.SetAttending(ctx, c, patient, who)
+		return err
+	case "block":
+		return g.dmp.Block(ctx, c, patient, who, o.Emergency)
+	case "unblock":
+		return g.dmp.Unblock(ctx, c, patient, who)
+	case "revoke":
+		return g.dmp.Revoke(ctx, c, patient, o.Right)
+	}
+	return errors.New("open, reopen, close, attending, block, unblock or revoke is due")
+}
+
+// SharedRecord is one patient's shared record at a running gateway, for an operator: Data is the gateway's folder, Patient a CX.
+type SharedRecord struct{ Data, Patient string }
+
+// Order does what o says.
+func (s SharedRecord) Order(ctx context.Context, o DMPOrder) error {
+	o.Patient = s.Patient
+	body, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return s.ask(ctx, http.MethodPost, "/dmp", bytes.NewReader(body), &struct{}{})
+}
+
+// Rights lists who has a right and who is refused.
+func (s SharedRecord) Rights(ctx context.Context) (list []Standing, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/rights", nil, &list)
+}
+
+// Journal lists who reached for the record, newest first.
+func (s SharedRecord) Journal(ctx context.Context) (list []Entry, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/journal", nil, &list)
+}
+
+// Notices lists what the patient is to be told.
+func (s SharedRecord) Notices(ctx context.Context) (list []Notice, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/notices", nil, &list)
+}
+
+func (s SharedRecord) ask(ctx context.Context, method, path string, body io.Reader, to any) error {
+	q := url.Values{"patient": {s.Patient}, "operator": {operatorName()}}
+	resp, err := askControl(ctx, s.Data, method, path+"?"+q.Encode(), body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(to)
+}
