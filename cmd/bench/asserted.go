@@ -104,7 +104,7 @@ func assertedQuery(i int, by testpki.Identity) (*message, error) {
 		Authn: []saml.AuthnStatement{{Instant: now, ClassRef: "urn:oasis:names:tc:SAML:2.0:ac:classes:X509"}},
 		Attributes: []saml.Attribute{
 			{Name: "urn:oasis:names:tc:xspa:1.0:subject:subject-id", Values: []saml.Value{{Text: "Anne Testeuse"}}},
-			{Name: "urn:oasis:names:tc:xacml:2.0:subject:role", Values: []saml.Value{saml.Coded("Role", "46255001", "2.16.840.1.113883.6.96", "", "")}},
+			{Name: "urn:oasis:names:tc:xacml:2.0:subject:role", Values: []saml.Value{saml.Coded("Role", "10", "1.2.250.1.71.1.2.7", "", "")}},
 			{Name: "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse", Values: []saml.Value{saml.Coded("PurposeOfUse", "TREATMENT", "2.16.840.1.113883.3.18.7.1", "", "")}}}}
 	signed, err := xmlsig.Signer{Key: by.Key, Certificates: []*x509.Certificate{by.Certificate}, Canonicalization: xmlsig.Exclusive("xs")}.Sign(a.Append(nil), 0, 1)
 	if err != nil {

@@ -80,6 +80,7 @@ var exceptions = map[string]string{
 	"cmd/bench -> xds/ebxml":        "the load generator builds messages",
 	"cmd/bench -> wire/*":           "the load generator frames messages",
 	"cmd/bench -> store/*":          "yardsticks of the store, and the loader that fills one",
+	"cmd/bench -> policy":           "the loader gives rights on records",
 	"cmd/bench -> xds/registry":     "the loader fills a store as a registry would",
 	"cmd/bench -> pix/manager":      "the loader fills a store as a patient manager would",
 	"cmd/bench -> pix":              "the loader announces patients",

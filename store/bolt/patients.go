@@ -10,6 +10,7 @@ import (
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/manager"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/xds"
 )
 
@@ -194,7 +195,23 @@ func (t patientTx) MoveRecord(from, to hl7.CX) ([]uint64, error) {
 			return nil, err
 		}
 	}
-	return moved, nil
+	return moved, t.tx.joinRecords(from, to)
+}
+
+// joinRecords lets what a patient decided under one identifier go with his documents: who was refused there is refused here.
+func (tx *writeTx) joinRecords(from, to hl7.CX) error {
+	prior, err := tx.SharedRecord(from)
+	if err != nil || prior == nil {
+		return err
+	}
+	survivor, err := tx.SharedRecord(to)
+	if err != nil {
+		return err
+	}
+	if survivor == nil {
+		survivor = &policy.Record{Patient: to}
+	}
+	return tx.PutRecord(policy.Join(survivor, prior))
 }
 
 var filedKinds = []xds.Kind{xds.KindEntry, xds.KindSet, xds.KindFolder}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 )
@@ -91,5 +92,43 @@ func TestSharedRecords(t *testing.T) {
 	check(map[string][]hl7.CX{"899900000011": {a}, "g1": {b}}, second)
 	if err := db.Check(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMergedRecords: the documents of a merged patient come under what he decided under either identifier.
+func TestMergedRecords(t *testing.T) {
+	db := open(t, t.TempDir(), bolt.Options{})
+	ctx := context.Background()
+	patient := func(id string) hl7.CX {
+		return hl7.CX{ID: id, AssigningAuthority: hl7.HD{UniversalID: "1.2.250.1.213.1.4.10", UniversalIDType: "ISO"}, TypeCode: "NH"}
+	}
+	prior, survivor, other := patient("279035121518989"), patient("207058575627097"), patient("269035121518901")
+	refusal := func(person string) []policy.Refusal { return []policy.Refusal{{Party: policy.Party{Person: person}}} }
+	if err := bolt.UpdateRecords(db, ctx, func(tx *bolt.RecordsUpdate) error {
+		return errors.Join(tx.PutRecord(&policy.Record{Patient: prior, State: policy.Closed, NoBreakGlass: true, Refusals: refusal("899900000011")}),
+			tx.PutRecord(&policy.Record{Patient: survivor, State: policy.Open, NoTeams: true, Refusals: refusal("899900000022")}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Patients().Update(ctx, func(tx manager.Tx) error {
+		_, err := tx.MoveRecord(prior, survivor)
+		_, err2 := tx.MoveRecord(prior, other)
+		return errors.Join(err, err2)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[hl7.CX]policy.Record{
+		survivor: {Patient: survivor, State: policy.Open, NoBreakGlass: true, NoTeams: true, Refusals: append(refusal("899900000022"), refusal("899900000011")...), Version: 1},
+		other:    {Patient: other, State: policy.Closed, NoBreakGlass: true, Refusals: refusal("899900000011"), Version: 1},
+	}
+	if err := bolt.ViewRecords(db, ctx, func(tx *bolt.RecordsView) error {
+		for id, w := range want {
+			if rec, err := tx.SharedRecord(id); err != nil || !reflect.DeepEqual(*rec, w) {
+				t.Errorf("the record is\n%+v, %v; want\n%+v", rec, err, w)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
