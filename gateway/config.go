@@ -32,6 +32,7 @@ type Config struct {
 	Access     AccessConfig     `yaml:"access"`
 	Mailbox    MailboxConfig    `yaml:"mailbox"`
 	Policy     PolicyConfig     `yaml:"policy"`
+	DMP        DMPConfig        `yaml:"dmp"`
 	Audit      AuditConfig      `yaml:"audit"`
 	Clock      ClockConfig      `yaml:"clock"`
 	Store      StoreConfig      `yaml:"store"`
@@ -191,6 +192,7 @@ func defaults() Config {
 		Access:     AccessConfig{Assertions: AssertionsConfig{Profile: "none", Skew: 60, MaxAge: 300, MaxLife: 24 * 3600, MaxSession: 4 * 3600, Remembered: 10_000}},
 		Mailbox:    defaultMailbox(),
 		Policy:     defaultPolicy(),
+		DMP:        defaultDMP(),
 		Log:        LogConfig{Format: "json", Level: "info"},
 	}
 }
@@ -259,6 +261,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 	c.checkMailbox(wrong)
 	c.checkAccess(wrong)
 	c.checkPolicy(wrong)
+	c.checkDMP(wrong)
 	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)

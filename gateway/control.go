@@ -41,6 +41,7 @@ func (g *Gateway) control() (stop func(), err error) {
 	g.servePost(mux)
 	g.serveIdentities(mux)
 	g.servePolicy(mux)
+	g.serveDMP(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -17,6 +17,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
 	"github.com/passerelle-sante/passerelle/auth/xua"
+	"github.com/passerelle-sante/passerelle/dmp"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/store/files"
@@ -52,6 +53,7 @@ type Gateway struct {
 	repository *repository.Repository // nil when there is none
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
+	dmp        *dmp.DMP           // nil when there are no shared records here
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
@@ -154,9 +156,12 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
+	if g.dmp, err = g.newDMP(); err != nil {
+		return err
+	}
 	if g.cfg.Registry.Remote == "" {
-		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
-			MayRemove: g.cfg.Removal.may, MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
+		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Emergencies: g.emergencies(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
+			MayRemove: g.mayRemove, MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
@@ -174,7 +179,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 			withheld = g.registry.Withheld
 		}
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			MayRemove: g.cfg.Removal.may, Withheld: withheld,
+			MayRemove: g.mayRemove, Withheld: withheld,
 			Registrar: g.registrar(), Access: g.access(), Patients: g.patients, Lots: lotRules[g.cfg.Repository.LotSignature], Signer: g.lotSigner(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
