@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/atna/arr"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/dmp"
 	"github.com/passerelle-sante/passerelle/hl7"
@@ -19,31 +19,35 @@ import (
 	"github.com/passerelle-sante/passerelle/xds/registry"
 )
 
-// DMPConfig is about the life of shared records and the national services.
+// DMPConfig is about the life of shared records and the national services at their national paths. Terms are a number and h, d, m (months) or y.
 type DMPConfig struct {
-	Enabled      bool           `yaml:"enabled"`
-	Path         string         `yaml:"path"`          // that the paths of the national services begin with
-	Device       string         `yaml:"device"`        // OID that answers name as their sender
-	Name         string         `yaml:"name"`          // and what it is called
-	Notice       string         `yaml:"notice"`        // version of the information notice that those who use the services hand out
-	MaxAttending int            `yaml:"max_attending"` // attending physicians of one patient
-	Terms        DMPTermsConfig `yaml:"terms"`
+	Enabled      bool   `yaml:"enabled"`
+	Path         string `yaml:"path"`          // what the paths of the services begin with
+	DeviceID     string `yaml:"device_id"`     // our OID in messages
+	Notice       string `yaml:"notice"`        // version of the information notice that patients are given
+	MaxAttending int    `yaml:"max_attending"` // attending physicians of a patient
+	Allegation   string `yaml:"allegation"`    // term of a declared right
+	Delegation   string `yaml:"delegation"`
+	Emergency    string `yaml:"emergency"`
+	Retention    string `yaml:"retention"` // of a closed record
 	// DestroyEarly lets closed records be destroyed before their time: for laboratories only.
 	DestroyEarly bool `yaml:"destroy_early"`
 }
 
-// DMPTermsConfig says how long things last: a number and y, m (months), d, h or i (minutes).
-type DMPTermsConfig struct {
-	Allegation   string `yaml:"allegation"`
-	Delegation   string `yaml:"delegation"`
-	Emergency    string `yaml:"emergency"`
-	Confirmation string `yaml:"confirmation"`
-	Retention    string `yaml:"retention"`
+func defaultDMP() DMPConfig {
+	return DMPConfig{Path: "/si-dmp-server/v2/services", Notice: "1", MaxAttending: 3, Allegation: "1y", Delegation: "7d", Emergency: "24h", Retention: "10y"}
 }
 
-func defaultDMP() DMPConfig {
-	return DMPConfig{Path: "/si-dmp-server/v2/services", Device: "1.2.250.1.213.4.1.1.1", Name: "DMP", Notice: "1", MaxAttending: 3,
-		Terms: DMPTermsConfig{Allegation: "1m", Delegation: "7d", Emergency: "24h", Confirmation: "10i", Retention: "10y"}}
+func (c *DMPConfig) terms() (t dmp.Terms, err error) {
+	for _, f := range []struct {
+		key, value string
+		to         *dmp.Term
+	}{{"allegation", c.Allegation, &t.Allegation}, {"delegation", c.Delegation, &t.Delegation}, {"emergency", c.Emergency, &t.Emergency}, {"retention", c.Retention, &t.Retention}} {
+		if *f.to, err = dmp.ParseTerm(f.value); err != nil {
+			return t, fmt.Errorf("dmp.%s: %w", f.key, err)
+		}
+	}
+	return t, nil
 }
 
 func (c *Config) checkDMP(wrong func(key, format string, args ...any)) {
@@ -51,94 +55,160 @@ func (c *Config) checkDMP(wrong func(key, format string, args ...any)) {
 	if !d.Enabled {
 		return
 	}
-	if !c.Audit.Repository.Enabled {
-		wrong("dmp.enabled", "patients are shown who reached for their record, and that is in the audit log: set audit.repository.enabled")
+	if c.Policy.Rules == "none" {
+		wrong("dmp.enabled", "a shared record needs rules of access: set policy.rules to france")
 	}
-	if !strings.HasPrefix(d.Path, "/") || strings.HasSuffix(d.Path, "/") {
-		wrong("dmp.path", "%q is not a path: it begins with / and does not end with one", d.Path)
+	if c.Access.Assertions.Profile != "vihf" {
+		wrong("dmp.enabled", "the national services ask who asks: set access.assertions.profile to vihf")
 	}
-	if !xds.ValidOID(d.Device) {
-		wrong("dmp.device", "%q is not an OID", d.Device)
+	if !xds.ValidOID(d.DeviceID) {
+		wrong("dmp.device_id", "%q is not an OID", d.DeviceID)
 	}
 	if d.MaxAttending <= 0 {
 		wrong("dmp.max_attending", "a number above zero is due")
 	}
-	for _, t := range d.Terms.all(&dmp.Terms{}) {
-		if _, err := dmp.ParseTerm(t.text); err != nil {
-			wrong("dmp.terms."+t.key, "%q: %v", t.text, err)
-		}
+	if _, err := d.terms(); err != nil {
+		wrong("dmp", "%v", err)
 	}
 }
 
-type dmpTerm struct {
-	key, text string
-	to        *dmp.Term
-}
-
-func (c *DMPTermsConfig) all(t *dmp.Terms) []dmpTerm {
-	return []dmpTerm{{"allegation", c.Allegation, &t.Allegation}, {"delegation", c.Delegation, &t.Delegation}, {"emergency", c.Emergency, &t.Emergency},
-		{"confirmation", c.Confirmation, &t.Confirmation}, {"retention", c.Retention, &t.Retention}}
-}
-
-// newDMP makes the actor of shared records, nil where there is none.
-func (g *Gateway) newDMP() (*dmp.DMP, error) {
-	c := &g.cfg.DMP
-	if !c.Enabled {
-		return nil, nil
-	}
-	cfg := dmp.Config{Store: g.db.SharedRecords(), Recorder: g.db.Audit(), Events: g.events, Identities: identities{g}, Journal: journal{g}, Eraser: eraser{g},
-		MaxAttending: c.MaxAttending, Majority: g.cfg.Policy.Majority, Notice: c.Notice, DestroyEarly: c.DestroyEarly, DeviceID: c.Device, DeviceName: c.Name,
-		Clock: time.Now, NewID: newUUID, Log: g.log}
-	for _, t := range c.Terms.all(&cfg.Terms) {
-		term, err := dmp.ParseTerm(t.text)
-		if err != nil {
-			return nil, fmt.Errorf("dmp.terms.%s: %w", t.key, err)
-		}
-		*t.to = term
-	}
-	return dmp.New(cfg)
-}
-
-// national are the operations of the national services, by the end of their path.
-func (g *Gateway) national() map[string]map[string]soap.Op {
-	const v3, habilitations, patients = "urn:hl7-org:v3", "urn:si-dmp-habilitations", "urn:si-dmp-patients"
-	type answer = func(context.Context, auth.Caller, func(func(*xmlpull.Reader) error) error) ([]byte, error)
-	all := map[string]map[string]soap.Op{"patients": {}, "habilitations": {}}
-	for _, o := range []struct {
-		path, action, response, space, body string
-		do                                  answer
-	}{
-		{"patients", v3 + ":PRPA_IN201307UV02", v3 + ":PRPA_IN201308UV02", v3, "PRPA_IN201307UV02", g.dmp.AnswerPatientQuery},
-		{"patients", v3 + ":PRPA_IN201311UV02", v3 + ":PRPA_IN201311ResponseUV02", v3, "PRPA_IN201311UV02", g.dmp.AnswerRegistration},
-		{"patients", v3 + ":PRPA_IN201314UV02", v3 + ":PRPA_IN201314ResponseUV02", v3, "PRPA_IN201314UV02", g.dmp.AnswerRegistration},
-		{"patients", v3 + ":PRPA_IN201305UV02", v3 + ":PRPA_IN201306UV02", v3, "PRPA_IN201305UV02", g.patients.AnswerITI47},
-		{"patients", patients + ":PatientSpecificEndPoint:patientList", patients + ":PatientSpecificEndPoint:patientListResponse", patients, "patientList", g.dmp.AnswerPatientList},
-		{"habilitations", habilitations + ":HabilitationsEndPoint:setAuthorization", habilitations + ":HabilitationsEndPoint:setAuthorizationResponse", habilitations, "setAuthorization", g.dmp.AnswerSetAuthorization},
-		{"habilitations", habilitations + ":HabilitationsEndPoint:listAuthorizationByPatient", habilitations + ":HabilitationsEndPoint:listAuthorizationByPatientResponse", habilitations, "listAuthorizationByPatient", g.dmp.AnswerListAuthorization},
-	} {
-		all[o.path][o.action] = soap.Op{Action: o.action, ResponseAction: o.response, Body: xmlpull.Name{Space: o.space, Local: o.body},
-			Do: func(ctx context.Context, req *soap.Request) (*soap.Response, error) {
-				body, err := o.do(ctx, req.Caller, req.Decode)
-				req.Note("audited", "true")
-				return &soap.Response{Body: body}, err
-			}}
-	}
-	return all
-}
-
-// nationalServices are the services at the national paths: ours, and those of registry and repository as they are elsewhere.
-func (g *Gateway) nationalServices(ihe []service) []service {
-	if g.dmp == nil {
+// buildDMP makes the actor of shared records wherever there are rules that need them.
+func (g *Gateway) buildDMP() error {
+	if g.cfg.Policy.Rules == "none" {
 		return nil
 	}
-	var list []service
-	for name, ops := range g.national() {
-		list = append(list, service{g.cfg.DMP.Path + "/" + name, soap.Service{Name: "dmp-" + name, Operations: ops}})
+	terms, err := g.cfg.DMP.terms()
+	if err != nil {
+		return err
 	}
-	for _, s := range ihe {
-		if name := s.service.Name; name == "registry" || name == "repository" {
-			s.path, s.service.Name = g.cfg.DMP.Path+"/"+name, "dmp-"+name
-			list = append(list, s)
+	var journal dmp.Journal
+	if g.cfg.Audit.Repository.Enabled {
+		journal = accesses{g}
+	}
+	g.dmp, err = dmp.New(dmp.Config{Store: g.db.SharedRecords(), Recorder: g.db.Audit(), Events: g.events, Identities: knownPatients{g}, Documents: latestDocuments{g}, Journal: journal, Eraser: eraser{g}, DestroyEarly: g.cfg.DMP.DestroyEarly,
+		Terms: terms, MaxAttending: g.cfg.DMP.MaxAttending, Majority: g.cfg.Policy.Majority, Notice: g.cfg.DMP.Notice, DeviceID: g.cfg.DMP.DeviceID, DeviceName: g.cfg.Node.Name,
+		Clock: time.Now, NewID: func() string { return string(newObjectID()) }, Log: g.log})
+	return err
+}
+
+// knownPatients are the patients of the register, for who opens records.
+type knownPatients struct{ g *Gateway }
+
+// Identity implements dmp.Identities.
+func (k knownPatients) Identity(ctx context.Context, id hl7.CX) (p pix.Patient, known bool, err error) {
+	err = k.g.db.Patients().View(ctx, func(tx manager.Tx) error {
+		if p, known, err = tx.Patient(id); err != nil || !known || len(p.Demographics.Names) > 0 || p.Alone() {
+			return err
+		}
+		// A national identifier that was only claimed goes by what a source says of the same person.
+		members, err := tx.Members(p.Person)
+		for _, m := range members {
+			if m.Alive() && len(m.Demographics.Names) > 0 {
+				p.Demographics = m.Demographics
+				break
+			}
+		}
+		return err
+	})
+	return p, known, err
+}
+
+// Announce implements dmp.Identities.
+func (k knownPatients) Announce(ctx context.Context, c auth.Caller, p pix.Patient) error {
+	return k.g.patients.Feed(ctx, c, pix.Feed{Event: pix.Added, Transaction: string(atna.ITI44), Patient: p})
+}
+
+// latestDocuments tells when documents came into a record.
+type latestDocuments struct{ g *Gateway }
+
+// Latest implements dmp.Documents: by the submission sets, of which an update leaves one as a deposit does.
+func (l latestDocuments) Latest(ctx context.Context, patient hl7.CX) (added, changed time.Time, err error) {
+	if l.g.registry == nil {
+		return added, changed, nil
+	}
+	err = l.g.db.Registry().View(ctx, func(tx registry.Tx) error {
+		return tx.OfPatient(patient, xds.KindSet, func(o xds.Object) bool {
+			if at, err := time.Parse("20060102150405", o.Set.SubmissionTime.Floor()); err == nil && at.After(added) {
+				added, changed = at, at
+			}
+			return true
+		})
+	})
+	return added, changed, err
+}
+
+// accesses is the patient's journal: the audit records that name him, which the audit log indexes.
+type accesses struct{ g *Gateway }
+
+// Trace implements dmp.Journal.
+func (a accesses) Trace(ctx context.Context, patient hl7.CX, before uint64, most int) (page []dmp.Traced, more bool, err error) {
+	if err := a.caughtUp(ctx); err != nil {
+		return nil, false, err
+	}
+	found, err := a.g.audit.More(ctx, operator, arr.Criteria{Terms: [][]arr.Term{{{Field: arr.FieldPatient, Value: patient.Key()}}}, After: before, Resume: before > 0, Limit: most})
+	for _, f := range found.Found {
+		if f.Message != nil {
+			page = append(page, dmp.Traced{Seq: f.Seq, Message: f.Message})
+		}
+	}
+	return page, found.More, err
+}
+
+// emergencies declares exceptional accesses. One that may not be is no error: the gate finds that nothing entitles.
+type emergencies struct{ *dmp.DMP }
+
+// Emergency implements registry.Emergencies.
+func (e emergencies) Emergency(ctx context.Context, c auth.Caller, patient hl7.CX) error {
+	_, err := e.DMP.Emergency(ctx, c, patient)
+	var refused *dmp.Error
+	if errors.As(err, &refused) && refused.Code != dmp.Internal {
+		return nil
+	}
+	return err
+}
+
+// dmpServices are the national services at their paths: the shared record's own, and the registry and the repository again.
+func (g *Gateway) dmpServices(same []service) []service {
+	if !g.cfg.DMP.Enabled {
+		return nil
+	}
+	type answer func(context.Context, auth.Caller, dmp.Decode) ([]byte, error)
+	const hl7v3, patients, rights = "urn:hl7-org:v3", "urn:si-dmp-patients", "urn:si-dmp-habilitations"
+	type row struct {
+		action, response, space, local string
+		do                             answer
+	}
+	operations := func(rows ...row) map[string]soap.Op {
+		ops := map[string]soap.Op{}
+		for _, r := range rows {
+			ops[r.action] = soap.Op{Action: r.action, ResponseAction: r.response, Body: xmlpull.Name{Space: r.space, Local: r.local},
+				Do: func(ctx context.Context, req *soap.Request) (*soap.Response, error) {
+					body, err := r.do(ctx, req.Caller, req.Decode)
+					req.Note("audited", "true")
+					return &soap.Response{Body: body}, err
+				}}
+		}
+		return ops
+	}
+	people := operations(
+		row{hl7v3 + ":PRPA_IN201307UV02", hl7v3 + ":PRPA_IN201308UV02", hl7v3, "PRPA_IN201307UV02", g.dmp.AnswerPatientQuery},
+		row{hl7v3 + ":PRPA_IN201311UV02", hl7v3 + ":PRPA_IN201311ResponseUV02", hl7v3, "PRPA_IN201311UV02", g.dmp.AnswerRegistration},
+		row{hl7v3 + ":PRPA_IN201314UV02", hl7v3 + ":PRPA_IN201314ResponseUV02", hl7v3, "PRPA_IN201314UV02", g.dmp.AnswerRegistration},
+		row{hl7v3 + ":PRPA_IN201305UV02", hl7v3 + ":PRPA_IN201306UV02", hl7v3, "PRPA_IN201305UV02", func(ctx context.Context, c auth.Caller, d dmp.Decode) ([]byte, error) {
+			return g.patients.AnswerITI47(ctx, c, d)
+		}},
+		row{patients + ":PatientSpecificEndPoint:patientList", patients + ":PatientSpecificEndPoint:patientListResponse", patients, "patientList", g.dmp.AnswerPatientList})
+	habilitations := operations(
+		row{rights + ":HabilitationsEndPoint:setAuthorization", rights + ":HabilitationsEndPoint:setAuthorizationResponse", rights, "setAuthorization", g.dmp.AnswerSetAuthorization},
+		row{rights + ":HabilitationsEndPoint:listAuthorizationByPatient", rights + ":HabilitationsEndPoint:listAuthorizationByPatientResponse", rights, "listAuthorizationByPatient", g.dmp.AnswerListAuthorization})
+	list := []service{{g.cfg.DMP.Path + "/patients", soap.Service{Name: "dmp-patients", Operations: people}},
+		{g.cfg.DMP.Path + "/habilitations", soap.Service{Name: "dmp-habilitations", Operations: habilitations}}}
+	for _, s := range same {
+		switch s.path {
+		case RegistryPath:
+			list = append(list, service{g.cfg.DMP.Path + "/registry", s.service})
+		case RepositoryPath:
+			list = append(list, service{g.cfg.DMP.Path + "/repository", s.service})
 		}
 	}
 	return list
@@ -152,50 +222,4 @@ var nationalEvents = map[string]atna.Transaction{
 	"urn:si-dmp-patients:PatientSpecificEndPoint:patientList":                   atna.WorklistRead,
 	"urn:si-dmp-habilitations:HabilitationsEndPoint:setAuthorization":           atna.RightGained,
 	"urn:si-dmp-habilitations:HabilitationsEndPoint:listAuthorizationByPatient": atna.RightsRead,
-}
-
-// identities knows patients as the patient manager does.
-type identities struct{ g *Gateway }
-
-// Identity implements dmp.Identities. A national identifier that was only claimed goes by what a source says of the same person.
-func (i identities) Identity(ctx context.Context, id hl7.CX) (found pix.Patient, known bool, err error) {
-	err = i.g.db.Patients().View(ctx, func(tx manager.Tx) error {
-		if found, known, err = tx.Patient(id); err != nil || !known || len(found.Demographics.Names) > 0 || found.Alone() {
-			return err
-		}
-		members, err := tx.Members(found.Person)
-		for _, m := range members {
-			if m.Alive() && len(m.Demographics.Names) > 0 {
-				found.Demographics = m.Demographics
-				break
-			}
-		}
-		return err
-	})
-	return found, known, err
-}
-
-// Announce implements dmp.Identities.
-func (i identities) Announce(ctx context.Context, c auth.Caller, p pix.Patient) error {
-	return i.g.patients.Feed(ctx, c, pix.Feed{Event: pix.Added, Transaction: string(atna.RecordOpened), Patient: p})
-}
-
-// emergencies tells the actor of shared records of accesses that the registry is about to answer.
-type emergencies struct{ d *dmp.DMP }
-
-// emergencies is nobody where there are no shared records.
-func (g *Gateway) emergencies() registry.Emergencies {
-	if g.dmp == nil {
-		return nil
-	}
-	return emergencies{g.dmp}
-}
-
-// Emergency implements registry.Emergencies: what is refused is no error, the gate finds no right then.
-func (e emergencies) Emergency(ctx context.Context, c auth.Caller, patient hl7.CX) error {
-	_, err := e.d.Emergency(ctx, c, patient)
-	if refused, ok := errors.AsType[*dmp.Error](err); ok && refused.Code != dmp.Internal {
-		return nil
-	}
-	return err
 }

@@ -1,157 +1,269 @@
 package gateway_test
 
 import (
-	"crypto/x509"
-	"crypto/x509/pkix"
+	"bytes"
+	"context"
 	"fmt"
-	"reflect"
-	"regexp"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"crypto/x509"
+	"crypto/x509/pkix"
+
 	"github.com/passerelle-sante/passerelle/gateway"
 	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
+	"github.com/passerelle-sante/passerelle/wire/saml"
 	"github.com/passerelle-sante/passerelle/wire/xmlsig"
 )
 
-const withRecords = `audit: {repository: {enabled: true}}
-dmp: {enabled: true, destroy_early: true, terms: {allegation: 1y}}
-policy: {rules: france}
-`
+const sharedRules = "policy: {rules: france}\ndmp: {enabled: true, device_id: 1.2.250.1.999.4.1}\n"
 
-const nationalPath = "/si-dmp-server/v2/services/"
-
-// order does what an operator's command does.
-func (r *running) order(t *testing.T, o gateway.RecordOrder, answer any) {
-	t.Helper()
-	if err := gateway.OrderRecord(t.Context(), r.data, o, answer); err != nil {
-		t.Fatalf("%s: %v", o.Do, err)
-	}
+// national is a message of a national service: a body, and the action that goes with it.
+func national(path, action, body string) badCase {
+	return badCase{name: action, path: "/si-dmp-server/v2/services/" + path, header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"}, body: strings.NewReader(body)}
 }
 
-// orderRefused wants an order refused in these words.
-func (r *running) orderRefused(t *testing.T, o gateway.RecordOrder, want string) {
-	t.Helper()
-	if err := gateway.OrderRecord(t.Context(), r.data, o, nil); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%s: %v, want %s", o.Do, err, want)
-	}
+func dmpEnvelope(action, body string) string {
+	return `<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing"><e:Header><a:Action e:mustUnderstand="1">` + action +
+		`</a:Action><a:MessageID>urn:uuid:1</a:MessageID></e:Header><e:Body>` + body + `</e:Body></e:Envelope>`
 }
 
-// journalOf gives what, who and whether of each line of a patient's journal, the oldest first.
-func (r *running) journalOf(t *testing.T, patient string) []string {
-	t.Helper()
-	var page gateway.JournalPage
-	r.order(t, gateway.RecordOrder{Do: "journal", Patient: patient, Max: 100}, &page)
-	var lines []string
-	for _, e := range slices.Backward(page.Entries) {
-		line := string(e.What) + " " + e.Who
-		if !e.Granted {
-			line += " refused"
+// TestSharedRecord is the way of a record, over mutual TLS and with a card: nothing without consent, nothing without a right, and the patient is told who got one.
+func TestSharedRecord(t *testing.T) {
+	w, good := everybody(), goodMessages()
+	a := runAsked(t, "profile: vihf, required: {registry: true, repository: true, dmp: true}", sharedRules)
+	node := a.as(w.doctorAuth)
+	record := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}
+	find := func(who *saml.Assertion) string {
+		t.Helper()
+		got, _ := a.post(node, toRegistry("find", signed(t, good.find, who, w.doctorSign)))
+		return got[strings.Index(got, "\n")+1:]
+	}
+	deposit := func() string {
+		t.Helper()
+		got, _ := a.post(node, toRepository("provide", related(signed(t, good.provide, vihf(), w.doctorSign), part("doc@x", good.doc))))
+		return got[strings.Index(got, "\n")+1:]
+	}
+	expect := func(what, got, want string) {
+		t.Helper()
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", what, got, want)
 		}
-		lines = append(lines, line)
 	}
-	return lines
+	const denied = "Failure\nError XDSRegistryError at FindDocuments: access denied\n"
+	expect("a deposit without a record", deposit(), "Failure\nError XDSUnknownPatientId at SubmissionSet.patientId")
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
+		t.Fatal(err)
+	}
+	expect("a deposit", deposit(), "Success\n")
+	expect("a search without a right", find(vihf()), denied)
+
+	const set = "urn:si-dmp-habilitations:HabilitationsEndPoint:setAuthorization"
+	authorize := func(action string) string {
+		t.Helper()
+		body := signed(t, dmpEnvelope(set, `<setAuthorization xmlns="urn:si-dmp-habilitations"><action>`+action+`</action></setAuthorization>`), vihf(), w.doctorSign)
+		_, whole := a.post(node, national("habilitations", set, body))
+		return whole
+	}
+	if got := authorize("AJOUT"); !strings.Contains(got, ">DMPOk<") || !strings.Contains(got, set+"Response") {
+		t.Errorf("the right is not recorded: %s", got)
+	}
+	expect("a search with a right", find(vihf()), "Success\n")
+	rights, err := record.Rights(context.Background())
+	if err != nil || len(rights) != 1 || rights[0].Party.Person != doctor || rights[0].Kind != "allegation" || !rights[0].Until.Equal(rights[0].Since.AddDate(1, 0, 0)) {
+		t.Errorf("rights %+v, %v", rights, err)
+	}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "block", Person: doctor}); err != nil {
+		t.Fatal(err)
+	}
+	expect("a search of who is refused", find(vihf()), denied)
+	glass := vihf()
+	glass.ID = "_2"
+	glass.Attributes[7].Values[0].Code = "bris_de_glace"
+	glass.Attributes = append(glass.Attributes, saml.Attribute{Name: "Mode_Acces_Raison", Values: []saml.Value{{Text: "Patient inconscient"}}})
+	expect("the glass, by who is refused", find(glass), denied)
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "unblock", Person: doctor}); err != nil {
+		t.Fatal(err)
+	}
+	if got := authorize("SUPPRESSION"); !strings.Contains(got, ">DMPOk<") {
+		t.Errorf("the right is not taken back: %s", got)
+	}
+	expect("a search after the right", find(vihf()), denied)
+	expect("the glass", find(glass), "Success\n")
+	notices, err := record.Notices(context.Background())
+	if err != nil || len(notices) != 2 || notices[1].Kind != "allegation" || notices[0].Kind != "break-glass" || notices[0].Reason != "Patient inconscient" {
+		t.Errorf("notices %+v, %v", notices, err)
+	}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "close", Reason: "FERMETURE_DEMANDE_PATIENT", Confirmed: true}); err != nil {
+		t.Fatal(err)
+	}
+	expect("the glass of a closed record", find(glass), denied)
+	expect("a deposit into a closed record", deposit(), "Failure\nError XDSUnknownPatientId at SubmissionSet.patientId")
+	// Each decision is in the audit record with its reason.
+	var decisions []string
+	for _, m := range a.messages(t) {
+		for _, o := range m.ParticipantObjects {
+			for _, d := range o.ParticipantObjectDetails {
+				if d.Type == "Decision" && strings.Contains(line(m), "ITI-18") {
+					decisions = append(decisions, strings.Fields(string(d.Value))[0]+" "+strings.Join(strings.Fields(string(d.Value))[1:3], " "))
+				}
+			}
+		}
+	}
+	want := "refused: no right, granted: allegation, refused: refused by, refused: refused by, refused: the right, granted: break-glass, refused: no record"
+	got := strings.Join(decisions, ", ")
+	for _, id := range []string{rights[0].ID, notices[0].About} {
+		got = strings.ReplaceAll(got, " "+id, "")
+	}
+	if got != want {
+		t.Errorf("decisions\n got %s\nwant %s", got, want)
+	}
 }
 
-// TestNationalServices: the messages of the national interface, untouched but for the times and the signature of their assertion, at the national paths.
-func TestNationalServices(t *testing.T) {
+// TestRealMessages sends the published messages of the national services as they are, but for times, and a signature made for a certificate of the person they name.
+func TestRealMessages(t *testing.T) {
+	dir := oracle.Path(t, "samples/dmp")
 	w := everybody()
-	files := oracle.Files(t, "samples/dmp", "TD*_request.xml")
+	a := runAsked(t, "profile: vihf, required: {dmp: true}", sharedRules)
+	a.feed(t, strings.Join([]string{`MSH|^~\&|GAM|HOP|PASS|P|20260101||ADT^A28^ADT_A05|M1|P|2.5`, `EVN||20260101`, `PID|||207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH||PAT-TROIS^DOMINIQUE^^^^^L||19700505|M`}, "\r"))
+	record := gateway.SharedRecord{Data: a.data, Patient: "207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH"}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
+		t.Fatal(err)
+	}
 	person := pkix.Name{CommonName: "899900063480", OrganizationalUnit: []string{"Médecin"}, Organization: []string{"TEST"}, Country: []string{"FR"}}
 	sign, connect := certified(w.ca, "rsa2048", person, x509.KeyUsageContentCommitment), certified(w.ca, "p256", person, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
-	a := runAsked(t, "profile: vihf, required: {registry: true, repository: true, dmp: true}", withRecords)
-	const patient = "207058575627097^^^&1.2.250.1.213.1.4.10&ISO"
-	a.feed(t, "MSH|^~\\&|GAM|CHU-X|GW|REG|20261123083000||ADT^A28|1|P|2.5|||||FRA|UNICODE UTF-8\rPID|1||"+patient+"||patb-quatre^LAURENCE^^^M^^D||19070525|M\r")
-	send := func(name, path, want string) {
+	moment := time.Now().UTC() // all of them carry one assertion, which is issued once
+	send := func(file, path string, want ...string) {
 		t.Helper()
-		client := a.as(connect)
-		c := badCase{name: name, path: path, header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"}, body: strings.NewReader(fresh(t, string(files[name]), sign))}
-		if short, whole := a.post(client, c); !regexp.MustCompile(want).MatchString(whole) {
-			t.Errorf("%s: %s\n%s\nwant %s", name, short, whole, want)
+		_, whole := a.post(a.as(connect), national(path, file, presented(t, filepath.Join(dir, file), moment, sign)))
+		for _, s := range want {
+			if !strings.Contains(whole, s) {
+				t.Errorf("%s: no %s in %s", file, s, whole)
+			}
 		}
 	}
-	send("TD0.2_request.xml", nationalPath+"patients", `<acknowledgement typeCode="AA">.*<queryResponseCode code="NF"/>`) // there is no record yet
-	send("TD0.3_request.xml", nationalPath+"habilitations", `<ns1:status>RecordNotFound</ns1:status>`)
-	a.order(t, gateway.RecordOrder{Do: "open", Patient: patient, Confirmed: true, Notice: "2026-01", Where: "guichet"}, nil)
-	send("TD0.2_request.xml", nationalPath+"patients", `code="INEXISTANTE".*<statusCode code="active"/>.*<family qualifier="SP">patb-quatre</family>.*<queryResponseCode code="OK"/>`)
-	send("TD1.4_request.xml", nationalPath+"patients", `PRPA_IN201316UV02.*typeCode="AE".*code="AccessDenied"`) // without a right
-	send("TD0.3_request.xml", nationalPath+"habilitations", `<ns1:status>DMPOk</ns1:status><ns1:context>Autorisation ajoutée</ns1:context>`)
-	send("TD0.3_request.xml", nationalPath+"habilitations", `<ns1:context>Autorisation déjà présente aucune action effectuée</ns1:context>`)
-	send("TD0.2_request.xml", nationalPath+"patients", `code="VALIDE"`)
-	send("TD3.3d_request.xml", nationalPath+"registry", `ResponseStatusType:Failure`) // of a document that is not here
-	var rights []gateway.RecordStanding
-	a.order(t, gateway.RecordOrder{Do: "rights", Patient: patient, Mode: "ACTIVE"}, &rights)
-	if len(rights) != 1 || rights[0].Party.Person != "899900063480" || rights[0].Party.Structure != "499900063480001" || rights[0].Until.Sub(rights[0].Since) < 365*24*time.Hour {
-		t.Errorf("%+v", rights)
-	}
-	send("TD1.4_request.xml", nationalPath+"patients", `PRPA_IN201314UV02_Response.*PRPA_IN201315UV02.*typeCode="AA".*<statusCode code="terminated"/>`)
-	send("TD1.4_request.xml", nationalPath+"patients", `code="DMPClosed"`)
-	send("TD0.2_request.xml", nationalPath+"patients", `<statusCode code="terminated"/>.*code="FERMETURE_DEMANDE_PATIENT"`)
-	var notices []gateway.RecordNotice
-	a.order(t, gateway.RecordOrder{Do: "notices", Patient: patient}, &notices)
-	if len(notices) != 2 || notices[0].Kind != "closing" || notices[1].Kind != "allegation" {
-		t.Errorf("%+v", notices)
-	}
-	want := []string{"ITI-30 CHU-X|GAM", "record-tested 899900063480", "right-gained 899900063480 refused", "record-opened " + a.operator(t, patient), "record-tested 899900063480",
-		"record-closed 899900063480 refused", "right-gained 899900063480", "record-tested 899900063480"}
-	got := a.journalOf(t, patient)
-	if len(got) < len(want) || !reflect.DeepEqual(got[:len(want)], want) {
-		t.Errorf("the journal is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
+	send("TD0.2_request.xml", "patients", "PRPA_IN201308UV02", `code="active"`, "207058575627097")
+	send("TD0.3_request.xml", "habilitations", "setAuthorizationResponse", ">DMPOk<")
+	send("TD1.4_request.xml", "patients", "PRPA_IN201314ResponseUV02")
+	send("TD0.2_request.xml", "patients", `code="terminated"`)
 }
 
-// operator is who opened the record: the user who runs the tests.
-func (r *running) operator(t *testing.T, patient string) string {
-	var a gateway.RecordData
-	r.order(t, gateway.RecordOrder{Do: "show", Patient: patient}, &a)
-	return a.Consent.By.Person
-}
-
-// fresh gives a message's assertion an identifier of its own and times of now, and signs it.
-func fresh(t *testing.T, message string, by testpki.Identity) string {
+// presented is a published message with its assertion brought to now and signed; nothing else is touched.
+func presented(t *testing.T, file string, now time.Time, by testpki.Identity) string {
 	t.Helper()
-	for _, x := range []string{"2019-06-26T08:08:55.469Z", "2019-06-26T08:08:55.482Z"} {
-		message = swap(t, message, x, time.Now().UTC().Format(time.RFC3339Nano))
-	}
-	message = swap(t, message, "_ce088e5a-e31d-42d0-ba37-fda5fcbc889d", fmt.Sprintf("_%d", time.Now().UnixNano()))
-	out, err := xmlsig.Signer{Key: by.Key, Certificates: []*x509.Certificate{by.Certificate}, Canonicalization: xmlsig.Exclusive("xs")}.Sign([]byte(message), strings.Index(message, "<saml2:Assertion"), 1)
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	m := string(raw)
+	for attribute, ago := range map[string]time.Duration{`IssueInstant="`: time.Second, `AuthnInstant="`: 0} {
+		i := strings.Index(m, attribute) + len(attribute)
+		m = m[:i] + now.Add(-ago).Format(time.RFC3339Nano) + m[i+strings.Index(m[i:], `"`):]
+	}
+	out, err := xmlsig.Signer{Key: by.Key, Certificates: []*x509.Certificate{by.Certificate}, Canonicalization: xmlsig.Exclusive("xs")}.Sign([]byte(m), strings.Index(m, "<saml2:Assertion"), 1)
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", file, err))
 	}
 	return string(out)
 }
 
-// TestRecordIsDestroyed: of a record that was destroyed no document is left, neither its metadata nor its bytes.
+// TestJournal: the patient sees who reached for his record, by name, granted or refused.
+func TestJournal(t *testing.T) {
+	w, good := everybody(), goodMessages()
+	a := runAsked(t, "profile: vihf, required: {registry: true, dmp: true}", sharedRules+"audit: {repository: {enabled: true}}\n")
+	record := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}
+	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
+		t.Fatal(err)
+	}
+	a.post(a.as(w.doctorAuth), toRegistry("find", signed(t, good.find, vihf(), w.doctorSign)))
+	list, err := record.Journal(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(e gateway.Entry) bool { return e.What == "ITI-18" })
+	if i < 0 {
+		t.Fatalf("the journal does not tell of the search: %+v", list)
+	}
+	e := list[i]
+	if e.Who != doctor || e.Role != "10" || e.Structure != "499900000001" || e.Purpose != "normal" || e.Granted || e.Details["Decision"] != "refused: no right" {
+		t.Errorf("the journal says %+v", e)
+	}
+	// The newest line is that of the reading itself.
+	if list[0].What != "journal-read" || list[len(list)-1].What != "ITI-30" && list[len(list)-1].What != "ITI-8" {
+		t.Errorf("from %s to %s", list[len(list)-1].What, list[0].What)
+	}
+}
+
+// TestRecordIsDestroyed: of a record that was destroyed nothing is left, of others all.
 func TestRecordIsDestroyed(t *testing.T) {
-	r := run(t, "repository: {unique_id: 1.2.250.1.999.1.2}\naudit: {repository: {enabled: true}}\ndmp: {enabled: true, destroy_early: true}\npatients: {identities: {national: ins}}\n")
-	r.announce(t, 0)
-	r.announce(t, 1)
-	patient := sample.PatientID(0).String()
-	for n := range 2 { // of patients 0 and 1
-		sub := sample.Submission(7, n, n, time.Now())
-		if err := provide(r, sub, sample.Document(n, 2000)); err != nil {
+	w, good := everybody(), goodMessages()
+	rules := sharedRules[:len(sharedRules)-2] + ", destroy_early: true}\naudit: {repository: {enabled: true}}\n"
+	a := runAsked(t, "profile: vihf, required: {dmp: true}", rules)
+	for n := range 2 {
+		id := sample.PatientID(n)
+		ctx, record := context.Background(), gateway.SharedRecord{Data: a.data, Patient: id.String()}
+		if err := record.Order(ctx, gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.order(t, gateway.RecordOrder{Do: "open", Patient: patient, Confirmed: true, Notice: "1", Where: "guichet"}, nil)
-	r.orderRefused(t, gateway.RecordOrder{Do: "destroy", Patient: patient}, "DMPFound")
-	r.orderRefused(t, gateway.RecordOrder{Do: "close", Patient: patient, Reason: "FERMETURE_DEMANDE_PATIENT"}, "ConfirmationDue")
-	r.order(t, gateway.RecordOrder{Do: "close", Patient: patient, Reason: "FERMETURE_DEMANDE_PATIENT", Confirmed: true}, nil)
-	for range 2 { // the second time there is nothing left to destroy
-		r.order(t, gateway.RecordOrder{Do: "destroy", Patient: patient}, nil)
+	got, _ := a.post(a.as(w.doctorAuth), toRepository("provide", related(signed(t, good.provide, vihf(), w.doctorSign), part("doc@x", good.doc))))
+	if !strings.HasSuffix(got, "\nSuccess\n") {
+		t.Fatal(got)
 	}
-	if n := len(r.entries(t, 0)); n != 0 {
+	record := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}
+	order := func(o gateway.DMPOrder, want string) {
+		t.Helper()
+		err := record.Order(context.Background(), o)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Fatalf("%s: %v, want %q", o.Do, err, want)
+		}
+	}
+	order(gateway.DMPOrder{Do: "destroy"}, "DMPFound")
+	order(gateway.DMPOrder{Do: "close", Reason: "FERMETURE_DEMANDE_PATIENT"}, "ConfirmationDue")
+	order(gateway.DMPOrder{Do: "close", Reason: "FERMETURE_DEMANDE_PATIENT", Confirmed: true}, "")
+	if !kept(t, a.data, good.doc) {
+		t.Fatal("no bytes are kept of a closed record")
+	}
+	order(gateway.DMPOrder{Do: "destroy"}, "")
+	order(gateway.DMPOrder{Do: "destroy"}, "") // the second time there is nothing left
+	order(gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "1"}, "RecordDestroyed")
+	list, err := record.Journal(context.Background())
+	if err != nil || !slices.ContainsFunc(list, func(e gateway.Entry) bool {
+		return e.What == "record-destroyed" && e.Details["Step"] == "documents destroyed"
+	}) {
+		t.Errorf("no proof in %+v, %v", list, err)
+	}
+	a.stop()
+	if kept(t, a.data, good.doc) {
+		t.Error("the bytes of a document are left")
+	}
+	// A gateway without rules, on the same data: neither metadata nor bytes.
+	open := run(t, fmt.Sprintf("data: %q\nrepository: {unique_id: 1.2.250.1.999.1.2}\n", a.data))
+	if n := len(open.entries(t, 0)); n != 0 {
 		t.Errorf("%d documents are left", n)
 	}
-	if n := len(r.entries(t, 1)); n != 1 {
-		t.Errorf("%d documents of somebody else are left", n)
+}
+
+// kept tells whether a file of the document store holds these bytes.
+func kept(t *testing.T, data, doc string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(data, "documents"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		found = found || bytes.Contains(b, []byte(doc))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.orderRefused(t, gateway.RecordOrder{Do: "open", Patient: patient, Confirmed: true, Notice: "1", Where: "guichet"}, "RecordDestroyed")
-	if got := r.journalOf(t, patient); !slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, "record-destroyed") }) {
-		t.Errorf("%q", got)
-	}
+	return found
 }

@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
@@ -19,179 +19,177 @@ import (
 
 // The words of shared records, for commands.
 type (
-	RecordStanding = dmp.Standing
-	RecordNotice   = policy.Notice
-	RecordStay     = policy.Stay
-	RecordParty    = policy.Party
-	RecordData     = dmp.Administration
-	GroupMember    = policy.Membership
+	Standing = dmp.Standing
+	Notice   = policy.Notice
+	Entry    = dmp.Entry
+	Stay     = policy.Stay
 )
 
-// RecordOrder is what an operator does about a shared record. What each order needs of it is in orders.
-type RecordOrder struct {
-	Do       string
-	Operator string
-	Patient  string
+// mostEntries is how much of a journal an operator is shown at once.
+const mostEntries = 1000
 
-	Way, Where, Notice string // open, reopen
-	Confirmed          bool   // close
-	Reason             string
-	Party              policy.Party // grant, attending, block, unblock, group
-	Except             []string
-	Until              time.Time
-	Emergency          bool // block: but for emergencies
-	Right              string
-	Mode               string
-	Number             string // of a stay
-	Refused            bool
-	UpTo               time.Time
-	Before             uint64
-	Max                int
-	Members            []policy.Membership
-}
-
-// RecordAccess is one line of a patient's journal, with its codes in words.
-type RecordAccess struct {
-	dmp.Entry
-	RoleText string
-}
-
-// JournalPage is a page of a patient's journal.
-type JournalPage struct {
-	Entries []RecordAccess
-	More    bool
-}
-
-var errNoDMP = errors.New("there are no shared records here: set dmp.enabled")
-
-type recordVerb func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error)
-
-// recordOrders are what an operator may do, by name.
-var recordOrders = map[string]recordVerb{
-	"open": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Open(ctx, c, id, o.opening())
-	},
-	"reopen": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Reopen(ctx, c, id, o.opening())
-	},
-	"close": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Close(ctx, c, id, o.Reason, o.Confirmed)
-	},
-	"destroy": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, _ *RecordOrder) (any, error) {
-		return nil, d.Destroy(ctx, c, id)
-	},
-	"show": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, _ *RecordOrder) (any, error) {
-		return d.Administrative(ctx, c, id)
-	},
-	"rights": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return d.Rights(ctx, c, id, dmp.Mode(o.Mode))
-	},
-	"grant": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return d.Grant(ctx, c, id, o.Party, o.Until, nil)
-	},
-	"group": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return d.GrantGroup(ctx, c, id, o.Party, o.Except)
-	},
-	"attending": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		h, _, err := d.SetAttending(ctx, c, id, o.Party)
-		return h, err
-	},
-	"revoke": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Revoke(ctx, c, id, o.Right)
-	},
-	"block": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Block(ctx, c, id, o.Party, o.Emergency)
-	},
-	"unblock": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Unblock(ctx, c, id, o.Party)
-	},
-	"stays": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, _ *RecordOrder) (any, error) {
-		return d.Stays(ctx, c, id)
-	},
-	"refuse-team": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.RefuseTeam(ctx, c, id, o.Party.Structure, o.Number, o.Refused)
-	},
-	"notices": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, _ *RecordOrder) (any, error) {
-		return d.Notices(ctx, c, id)
-	},
-	"told": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.Told(ctx, c, id, o.UpTo)
-	},
-	"journal": func(d *dmp.DMP, ctx context.Context, c auth.Caller, id hl7.CX, o *RecordOrder) (any, error) {
-		list, more, err := d.Access(ctx, c, id, o.Before, o.Max)
-		page := JournalPage{More: more}
-		for _, e := range list {
-			page.Entries = append(page.Entries, RecordAccess{e, td.Display(e.Role)})
-		}
-		return page, err
-	},
-	"members": func(d *dmp.DMP, ctx context.Context, c auth.Caller, _ hl7.CX, o *RecordOrder) (any, error) {
-		return nil, d.SetMembers(ctx, c, o.Party.Group, o.Members)
-	},
-}
-
-// opening is a consent that an operator collected at a counter, unless he says how.
-func (o *RecordOrder) opening() dmp.Opening {
-	return dmp.Opening{Consent: o.Confirmed, Way: policy.Way(o.Way), Where: o.Where, Notice: o.Notice}
+// DMPOrder is what an operator does about a patient's shared record, on his behalf.
+type DMPOrder struct {
+	Do        string // open, reopen, close, destroy, attending, grant, block, unblock, revoke, team, told, members
+	Patient   string // a CX
+	Consent   bool   // open, reopen: the patient consents expressly
+	Where     string // open, reopen: where the consent was collected
+	Notice    string // open, reopen: version of the information notice
+	Reason    string // close: code
+	Confirmed bool   // close
+	Person    string // attending, grant, block, unblock: national identifier
+	Name      string
+	Role      string // profession, code^system
+	Structure string
+	Emergency bool      // block: he may break the glass all the same
+	Right     string    // revoke
+	Group     string    // grant, members: of a group practice
+	Except    []string  // grant: members whom the patient excludes
+	Members   []string  // members: national identifiers
+	Until     time.Time // grant: zero has no end
+	Number    string    // team: of the stay in Structure
+	Refused   bool      // team
+	UpTo      time.Time // told
 }
 
 func (g *Gateway) serveDMP(mux *http.ServeMux) {
-	mux.HandleFunc("POST /dmp", func(w http.ResponseWriter, r *http.Request) {
-		var o RecordOrder
-		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&o)
-		var answer any
-		if err == nil {
-			answer, err = g.orderRecord(r.Context(), &o)
+	operator := func(r *http.Request) auth.Caller {
+		return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
+	}
+	handle := func(pattern string, do func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			patient, err := hl7.ParseCX(r.URL.Query().Get("patient"))
+			if r.Method == http.MethodPost {
+				err = nil // an order says whom it is about itself
+			}
+			if g.dmp == nil {
+				err = errors.New("there are no shared records here: set policy.rules")
+			}
+			var answer any
+			if err == nil {
+				answer, err = do(r, operator(r), patient)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(answer) // the caller has gone; what he ordered is done all the same
+		})
+	}
+	handle("POST /dmp", func(r *http.Request, c auth.Caller, _ hl7.CX) (any, error) {
+		var o DMPOrder
+		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<16)).Decode(&o); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
+		patient, err := hl7.ParseCX(o.Patient)
+		if err != nil && o.Do != "members" {
+			return nil, errors.New("the patient is due, as 279...^^^&1.2.250.1.213.1.4.8&ISO")
 		}
-		_ = json.NewEncoder(w).Encode(answer) // the caller has gone; what he ordered is done all the same
+		return struct{}{}, g.orderDMP(r.Context(), c, patient, o)
+	})
+	handle("GET /dmp/rights", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Rights(r.Context(), c, patient, dmp.Every)
+	})
+	handle("GET /dmp/journal", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		list, _, err := g.dmp.Access(r.Context(), c, patient, 0, mostEntries)
+		return list, err
+	})
+	handle("GET /dmp/stays", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Stays(r.Context(), c, patient)
+	})
+	handle("GET /dmp/notices", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Notices(r.Context(), c, patient)
 	})
 }
 
-func (g *Gateway) orderRecord(ctx context.Context, o *RecordOrder) (any, error) {
-	do, known := recordOrders[o.Do]
-	switch {
-	case g.dmp == nil:
-		return nil, errNoDMP
-	case !known:
-		return nil, fmt.Errorf("%q is no order", o.Do)
+func (g *Gateway) orderDMP(ctx context.Context, c auth.Caller, patient hl7.CX, o DMPOrder) error {
+	who := policy.Party{Person: o.Person, Name: o.Name, Role: o.Role, Structure: o.Structure}
+	opening := dmp.Opening{Consent: o.Consent, Way: policy.AtCounter, Where: o.Where, Notice: o.Notice}
+	switch o.Do {
+	case "open":
+		return g.dmp.Open(ctx, c, patient, opening)
+	case "reopen":
+		return g.dmp.Reopen(ctx, c, patient, opening)
+	case "close":
+		return g.dmp.Close(ctx, c, patient, o.Reason, o.Confirmed)
+	case "attending":
+		_, _, err := g.dmp.SetAttending(ctx, c, patient, who)
+		return err
+	case "block":
+		return g.dmp.Block(ctx, c, patient, who, o.Emergency)
+	case "unblock":
+		return g.dmp.Unblock(ctx, c, patient, who)
+	case "revoke":
+		return g.dmp.Revoke(ctx, c, patient, o.Right)
 	}
-	c := auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: o.Operator, Endpoint: "control"}
-	if o.Do == "members" {
-		return do(g.dmp, ctx, c, hl7.CX{}, o)
-	}
-	id, err := g.identifier(o.Patient)
-	if err != nil {
-		return nil, err
-	}
-	if id, known, err = g.patients.NationalID(ctx, c, id); err != nil || !known {
-		return nil, errors.Join(errors.New("the patient has no national identifier here"), err)
-	}
-	if id.TypeCode == "" {
-		id.TypeCode = nationalSystems[g.cfg.Patients.Identities.National].filedAs
-	}
-	return do(g.dmp, ctx, c, id, o)
+	return g.orderMore(ctx, c, patient, o)
 }
 
-// OrderRecord has the gateway that runs on data do something about a shared record, and reads what it answers into answer, unless that is nil.
-func OrderRecord(ctx context.Context, data string, o RecordOrder, answer any) error {
-	o.Operator = operatorName()
+func (g *Gateway) orderMore(ctx context.Context, c auth.Caller, patient hl7.CX, o DMPOrder) (err error) {
+	switch {
+	case o.Do == "destroy":
+		return g.dmp.Destroy(ctx, c, patient)
+	case o.Do == "grant" && o.Group != "":
+		_, err = g.dmp.GrantGroup(ctx, c, patient, policy.Party{Group: o.Group, Name: o.Name}, o.Except)
+		return err
+	case o.Do == "grant":
+		_, err = g.dmp.Grant(ctx, c, patient, policy.Party{Person: o.Person, Name: o.Name, Role: o.Role, Structure: o.Structure}, o.Until, nil)
+		return err
+	case o.Do == "team":
+		return g.dmp.RefuseTeam(ctx, c, patient, o.Structure, o.Number, o.Refused)
+	case o.Do == "told":
+		return g.dmp.Told(ctx, c, patient, o.UpTo)
+	case o.Do == "members":
+		members := make([]policy.Membership, len(o.Members))
+		for i, m := range o.Members {
+			members[i] = policy.Membership{Party: policy.Party{Person: m}, From: time.Now()}
+		}
+		return g.dmp.SetMembers(ctx, c, o.Group, members)
+	}
+	return errors.New("open, reopen, close, destroy, attending, grant, block, unblock, revoke, team, told or members is due")
+}
+
+// SharedRecord is one patient's shared record at a running gateway, for an operator: Data is the gateway's folder, Patient a CX.
+type SharedRecord struct{ Data, Patient string }
+
+// Order does what o says.
+func (s SharedRecord) Order(ctx context.Context, o DMPOrder) error {
+	o.Patient = s.Patient
 	body, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	resp, err := askControl(ctx, data, http.MethodPost, "/dmp", bytes.NewReader(body))
+	return s.ask(ctx, http.MethodPost, "/dmp", bytes.NewReader(body), &struct{}{})
+}
+
+// Rights lists who has a right and who is refused.
+func (s SharedRecord) Rights(ctx context.Context) (list []Standing, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/rights", nil, &list)
+}
+
+// Journal lists who reached for the record, newest first.
+func (s SharedRecord) Journal(ctx context.Context) (list []Entry, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/journal", nil, &list)
+}
+
+// Stays lists the stays whose teams have a right while they last.
+func (s SharedRecord) Stays(ctx context.Context) (list []Stay, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/stays", nil, &list)
+}
+
+// Notices lists what the patient is to be told.
+func (s SharedRecord) Notices(ctx context.Context) (list []Notice, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/notices", nil, &list)
+}
+
+func (s SharedRecord) ask(ctx context.Context, method, path string, body io.Reader, to any) error {
+	q := url.Values{"patient": {s.Patient}, "operator": {operatorName()}}
+	resp, err := askControl(ctx, s.Data, method, path+"?"+q.Encode(), body)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if answer == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(answer)
+	return json.NewDecoder(resp.Body).Decode(to)
 }
 
 // frenchWords are for those who are told in French what the events of a record, the transactions and the grounds of rights are.
@@ -207,10 +205,13 @@ var frenchWords = map[string]string{
 	"regulation": "régulation médicale", "granted": "accordé par le patient", "closing": "fermeture du dossier",
 }
 
-// French gives the words for a code of the journal or of a right; the code itself when there are none.
+// French gives the words for a code of the journal, of a right or of a profession; the code itself when there are none.
 func French(code string) string {
+	if w := td.Display(code); w != "" {
+		return w
+	}
 	if w, ok := frenchWords[code]; ok {
 		return w
 	}
-	return strings.ReplaceAll(code, "-", " ")
+	return code
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -146,7 +145,8 @@ func (g *Gateway) services() ([]service, error) {
 		op(ops, "urn:ihe:iti:2017:RemoveDocuments", ebxml.NSRMD, "RemoveDocumentsRequest", soap.MTOMForbidden, r.ITI86)
 		list = append(list, service{RepositoryPath, soap.Service{Name: "repository", Operations: ops, Documents: description}})
 	}
-	return slices.Concat(list, g.nationalServices(list), []service{g.patientService()}), nil
+	list = append(list, g.patientService())
+	return append(list, g.dmpServices(list)...), nil
 }
 
 // patientService is what HL7 v3 has of patients: the identity feed (ITI-44), the identifier query (ITI-45) and the demographics query (ITI-47). The actions

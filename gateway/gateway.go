@@ -53,7 +53,7 @@ type Gateway struct {
 	repository *repository.Repository // nil when there is none
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
-	dmp        *dmp.DMP           // nil when there are no shared records here
+	dmp        *dmp.DMP           // nil where there are no rules of access
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
@@ -156,7 +156,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if g.dmp, err = g.newDMP(); err != nil {
+	if err := g.buildDMP(); err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {
@@ -190,6 +190,14 @@ func (g *Gateway) buildActors(version string) (err error) {
 		return err
 	}
 	return g.buildAudit()
+}
+
+// emergencies is whom exceptional accesses are declared to, where there are rules.
+func (g *Gateway) emergencies() registry.Emergencies {
+	if g.dmp == nil {
+		return nil
+	}
+	return emergencies{g.dmp}
 }
 
 // access is who decides about the repository's documents: the registry, where there are rules.

@@ -1,4 +1,4 @@
-// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, compact, audit, mailbox, identities, dmp, document, validate.
+// Passerelle is the gateway and its tools: serve, demo, check, pki, import, export, backup, restore, compact, audit, mailbox, identities, document, validate.
 package main
 
 import (
@@ -30,8 +30,8 @@ type cli struct {
 	Audit      auditCmd      `cmd:"" help:"Read, prove and export the audit log of a gateway."`
 	Mailbox    mailboxCmd    `cmd:"" help:"Deal with the mail that a gateway has set aside."`
 	Identities identitiesCmd `cmd:"" help:"Import, explain, decide and export who is who."`
+	DMP        dmpCmd        `cmd:"" name:"dmp" help:"Open and close shared records, and see to the rights on them, as patients decide."`
 	Policy     policyCmd     `cmd:"" help:"Explain the decisions of the access policy."`
-	DMP        dmpCmd        `cmd:"" name:"dmp" help:"Open and close shared records, and look after who may reach them."`
 	Document   documentCmd   `cmd:"" help:"Show a clinical document, or what can be lifted out of it."`
 	Validate   validateCmd   `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
