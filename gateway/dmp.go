@@ -30,6 +30,8 @@ type DMPConfig struct {
 	Delegation   string `yaml:"delegation"`
 	Emergency    string `yaml:"emergency"`
 	Retention    string `yaml:"retention"` // of a closed record
+	// DestroyEarly lets closed records be destroyed before their time: for laboratories only.
+	DestroyEarly bool `yaml:"destroy_early"`
 }
 
 func defaultDMP() DMPConfig {
@@ -83,7 +85,7 @@ func (g *Gateway) buildDMP() error {
 	if g.cfg.Audit.Repository.Enabled {
 		journal = accesses{g}
 	}
-	g.dmp, err = dmp.New(dmp.Config{Store: g.db.SharedRecords(), Recorder: g.db.Audit(), Events: g.events, Identities: knownPatients{g}, Documents: latestDocuments{g}, Journal: journal,
+	g.dmp, err = dmp.New(dmp.Config{Store: g.db.SharedRecords(), Recorder: g.db.Audit(), Events: g.events, Identities: knownPatients{g}, Documents: latestDocuments{g}, Journal: journal, Eraser: eraser{g}, DestroyEarly: g.cfg.DMP.DestroyEarly,
 		Terms: terms, MaxAttending: g.cfg.DMP.MaxAttending, Majority: g.cfg.Policy.Majority, Notice: g.cfg.DMP.Notice, DeviceID: g.cfg.DMP.DeviceID, DeviceName: g.cfg.Node.Name,
 		Clock: time.Now, NewID: func() string { return string(newObjectID()) }, Log: g.log})
 	return err
@@ -95,7 +97,17 @@ type knownPatients struct{ g *Gateway }
 // Identity implements dmp.Identities.
 func (k knownPatients) Identity(ctx context.Context, id hl7.CX) (p pix.Patient, known bool, err error) {
 	err = k.g.db.Patients().View(ctx, func(tx manager.Tx) error {
-		p, known, err = tx.Patient(id)
+		if p, known, err = tx.Patient(id); err != nil || !known || len(p.Demographics.Names) > 0 || p.Alone() {
+			return err
+		}
+		// A national identifier that was only claimed goes by what a source says of the same person.
+		members, err := tx.Members(p.Person)
+		for _, m := range members {
+			if m.Alive() && len(m.Demographics.Names) > 0 {
+				p.Demographics = m.Demographics
+				break
+			}
+		}
 		return err
 	})
 	return p, known, err
@@ -130,6 +142,9 @@ type accesses struct{ g *Gateway }
 
 // Trace implements dmp.Journal.
 func (a accesses) Trace(ctx context.Context, patient hl7.CX, before uint64, most int) (page []dmp.Traced, more bool, err error) {
+	if err := a.caughtUp(ctx); err != nil {
+		return nil, false, err
+	}
 	found, err := a.g.audit.More(ctx, operator, arr.Criteria{Terms: [][]arr.Term{{{Field: arr.FieldPatient, Value: patient.Key()}}}, After: before, Resume: before > 0, Limit: most})
 	for _, f := range found.Found {
 		if f.Message != nil {
@@ -197,4 +212,14 @@ func (g *Gateway) dmpServices(same []service) []service {
 		}
 	}
 	return list
+}
+
+// nationalEvents name what the actions of the national services do, for logs, metrics and audit.
+var nationalEvents = map[string]atna.Transaction{
+	"urn:hl7-org:v3:PRPA_IN201307UV02":                                          atna.RecordTested,
+	"urn:hl7-org:v3:PRPA_IN201311UV02":                                          atna.RecordOpened,
+	"urn:hl7-org:v3:PRPA_IN201314UV02":                                          atna.RecordChanged,
+	"urn:si-dmp-patients:PatientSpecificEndPoint:patientList":                   atna.WorklistRead,
+	"urn:si-dmp-habilitations:HabilitationsEndPoint:setAuthorization":           atna.RightGained,
+	"urn:si-dmp-habilitations:HabilitationsEndPoint:listAuthorizationByPatient": atna.RightsRead,
 }

@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -181,21 +183,87 @@ func TestJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.post(a.as(w.doctorAuth), toRegistry("find", signed(t, good.find, vihf(), w.doctorSign)))
-	var list []gateway.Entry
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // the index follows the log
-		var err error
-		if list, err = record.Journal(context.Background()); err != nil {
+	list, err := record.Journal(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(e gateway.Entry) bool { return e.What == "ITI-18" })
+	if i < 0 {
+		t.Fatalf("the journal does not tell of the search: %+v", list)
+	}
+	e := list[i]
+	if e.Who != doctor || e.Role != "10" || e.Structure != "499900000001" || e.Purpose != "normal" || e.Granted || e.Details["Decision"] != "refused: no right" {
+		t.Errorf("the journal says %+v", e)
+	}
+	// The newest line is that of the reading itself.
+	if list[0].What != "journal-read" || list[len(list)-1].What != "ITI-30" && list[len(list)-1].What != "ITI-8" {
+		t.Errorf("from %s to %s", list[len(list)-1].What, list[0].What)
+	}
+}
+
+// TestRecordIsDestroyed: of a record that was destroyed nothing is left, of others all.
+func TestRecordIsDestroyed(t *testing.T) {
+	w, good := everybody(), goodMessages()
+	rules := sharedRules[:len(sharedRules)-2] + ", destroy_early: true}\naudit: {repository: {enabled: true}}\n"
+	a := runAsked(t, "profile: vihf, required: {dmp: true}", rules)
+	for n := range 2 {
+		id := sample.PatientID(n)
+		ctx, record := context.Background(), gateway.SharedRecord{Data: a.data, Patient: id.String()}
+		if err := record.Order(ctx, gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
 			t.Fatal(err)
 		}
-		i := slices.IndexFunc(list, func(e gateway.Entry) bool { return e.What == "ITI-18" })
-		if i < 0 {
-			continue
-		}
-		e := list[i]
-		if e.Who != doctor || e.Role != "10" || e.Structure != "499900000001" || e.Purpose != "normal" || e.Granted || e.Details["Decision"] != "refused: no right" {
-			t.Errorf("the journal says %+v", e)
-		}
-		return
 	}
-	t.Errorf("the journal does not tell of the search: %+v", list)
+	got, _ := a.post(a.as(w.doctorAuth), toRepository("provide", related(signed(t, good.provide, vihf(), w.doctorSign), part("doc@x", good.doc))))
+	if !strings.HasSuffix(got, "\nSuccess\n") {
+		t.Fatal(got)
+	}
+	record := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}
+	order := func(o gateway.DMPOrder, want string) {
+		t.Helper()
+		err := record.Order(context.Background(), o)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Fatalf("%s: %v, want %q", o.Do, err, want)
+		}
+	}
+	order(gateway.DMPOrder{Do: "destroy"}, "DMPFound")
+	order(gateway.DMPOrder{Do: "close", Reason: "FERMETURE_DEMANDE_PATIENT"}, "ConfirmationDue")
+	order(gateway.DMPOrder{Do: "close", Reason: "FERMETURE_DEMANDE_PATIENT", Confirmed: true}, "")
+	if !kept(t, a.data, good.doc) {
+		t.Fatal("no bytes are kept of a closed record")
+	}
+	order(gateway.DMPOrder{Do: "destroy"}, "")
+	order(gateway.DMPOrder{Do: "destroy"}, "") // the second time there is nothing left
+	order(gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "1"}, "RecordDestroyed")
+	list, err := record.Journal(context.Background())
+	if err != nil || !slices.ContainsFunc(list, func(e gateway.Entry) bool {
+		return e.What == "record-destroyed" && e.Details["Step"] == "documents destroyed"
+	}) {
+		t.Errorf("no proof in %+v, %v", list, err)
+	}
+	a.stop()
+	if kept(t, a.data, good.doc) {
+		t.Error("the bytes of a document are left")
+	}
+	// A gateway without rules, on the same data: neither metadata nor bytes.
+	open := run(t, fmt.Sprintf("data: %q\nrepository: {unique_id: 1.2.250.1.999.1.2}\n", a.data))
+	if n := len(open.entries(t, 0)); n != 0 {
+		t.Errorf("%d documents are left", n)
+	}
+}
+
+// kept tells whether a file of the document store holds these bytes.
+func kept(t *testing.T, data, doc string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(data, "documents"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		found = found || bytes.Contains(b, []byte(doc))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/dmp"
+	"github.com/passerelle-sante/passerelle/dmp/td"
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/policy"
 )
@@ -20,6 +22,7 @@ type (
 	Standing = dmp.Standing
 	Notice   = policy.Notice
 	Entry    = dmp.Entry
+	Stay     = policy.Stay
 )
 
 // mostEntries is how much of a journal an operator is shown at once.
@@ -27,19 +30,26 @@ const mostEntries = 1000
 
 // DMPOrder is what an operator does about a patient's shared record, on his behalf.
 type DMPOrder struct {
-	Do        string // open, reopen, close, attending, block, unblock, revoke
+	Do        string // open, reopen, close, destroy, attending, grant, block, unblock, revoke, team, told, members
 	Patient   string // a CX
 	Consent   bool   // open, reopen: the patient consents expressly
 	Where     string // open, reopen: where the consent was collected
 	Notice    string // open, reopen: version of the information notice
 	Reason    string // close: code
 	Confirmed bool   // close
-	Person    string // attending, block, unblock: national identifier
+	Person    string // attending, grant, block, unblock: national identifier
 	Name      string
 	Role      string // profession, code^system
 	Structure string
-	Emergency bool   // block: he may break the glass all the same
-	Right     string // revoke
+	Emergency bool      // block: he may break the glass all the same
+	Right     string    // revoke
+	Group     string    // grant, members: of a group practice
+	Except    []string  // grant: members whom the patient excludes
+	Members   []string  // members: national identifiers
+	Until     time.Time // grant: zero has no end
+	Number    string    // team: of the stay in Structure
+	Refused   bool      // team
+	UpTo      time.Time // told
 }
 
 func (g *Gateway) serveDMP(mux *http.ServeMux) {
@@ -49,7 +59,10 @@ func (g *Gateway) serveDMP(mux *http.ServeMux) {
 	handle := func(pattern string, do func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			patient, err := hl7.ParseCX(r.URL.Query().Get("patient"))
-			if err == nil && g.dmp == nil {
+			if r.Method == http.MethodPost {
+				err = nil // an order says whom it is about itself
+			}
+			if g.dmp == nil {
 				err = errors.New("there are no shared records here: set policy.rules")
 			}
 			var answer any
@@ -69,7 +82,7 @@ func (g *Gateway) serveDMP(mux *http.ServeMux) {
 			return nil, err
 		}
 		patient, err := hl7.ParseCX(o.Patient)
-		if err != nil {
+		if err != nil && o.Do != "members" {
 			return nil, errors.New("the patient is due, as 279...^^^&1.2.250.1.213.1.4.8&ISO")
 		}
 		return struct{}{}, g.orderDMP(r.Context(), c, patient, o)
@@ -80,6 +93,9 @@ func (g *Gateway) serveDMP(mux *http.ServeMux) {
 	handle("GET /dmp/journal", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
 		list, _, err := g.dmp.Access(r.Context(), c, patient, 0, mostEntries)
 		return list, err
+	})
+	handle("GET /dmp/stays", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Stays(r.Context(), c, patient)
 	})
 	handle("GET /dmp/notices", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
 		return g.dmp.Notices(r.Context(), c, patient)
@@ -106,7 +122,31 @@ func (g *Gateway) orderDMP(ctx context.Context, c auth.Caller, patient hl7.CX, o
 	case "revoke":
 		return g.dmp.Revoke(ctx, c, patient, o.Right)
 	}
-	return errors.New("open, reopen, close, attending, block, unblock or revoke is due")
+	return g.orderMore(ctx, c, patient, o)
+}
+
+func (g *Gateway) orderMore(ctx context.Context, c auth.Caller, patient hl7.CX, o DMPOrder) (err error) {
+	switch {
+	case o.Do == "destroy":
+		return g.dmp.Destroy(ctx, c, patient)
+	case o.Do == "grant" && o.Group != "":
+		_, err = g.dmp.GrantGroup(ctx, c, patient, policy.Party{Group: o.Group, Name: o.Name}, o.Except)
+		return err
+	case o.Do == "grant":
+		_, err = g.dmp.Grant(ctx, c, patient, policy.Party{Person: o.Person, Name: o.Name, Role: o.Role, Structure: o.Structure}, o.Until, nil)
+		return err
+	case o.Do == "team":
+		return g.dmp.RefuseTeam(ctx, c, patient, o.Structure, o.Number, o.Refused)
+	case o.Do == "told":
+		return g.dmp.Told(ctx, c, patient, o.UpTo)
+	case o.Do == "members":
+		members := make([]policy.Membership, len(o.Members))
+		for i, m := range o.Members {
+			members[i] = policy.Membership{Party: policy.Party{Person: m}, From: time.Now()}
+		}
+		return g.dmp.SetMembers(ctx, c, o.Group, members)
+	}
+	return errors.New("open, reopen, close, destroy, attending, grant, block, unblock, revoke, team, told or members is due")
 }
 
 // SharedRecord is one patient's shared record at a running gateway, for an operator: Data is the gateway's folder, Patient a CX.
@@ -132,6 +172,11 @@ func (s SharedRecord) Journal(ctx context.Context) (list []Entry, err error) {
 	return list, s.ask(ctx, http.MethodGet, "/dmp/journal", nil, &list)
 }
 
+// Stays lists the stays whose teams have a right while they last.
+func (s SharedRecord) Stays(ctx context.Context) (list []Stay, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/stays", nil, &list)
+}
+
 // Notices lists what the patient is to be told.
 func (s SharedRecord) Notices(ctx context.Context) (list []Notice, err error) {
 	return list, s.ask(ctx, http.MethodGet, "/dmp/notices", nil, &list)
@@ -145,4 +190,28 @@ func (s SharedRecord) ask(ctx context.Context, method, path string, body io.Read
 	}
 	defer resp.Body.Close()
 	return json.NewDecoder(resp.Body).Decode(to)
+}
+
+// frenchWords are for those who are told in French what the events of a record, the transactions and the grounds of rights are.
+var frenchWords = map[string]string{
+	"record-opened": "ouverture du dossier", "record-reopened": "réouverture du dossier", "record-closed": "fermeture du dossier", "record-destroyed": "destruction du dossier",
+	"record-tested": "recherche du dossier", "record-read": "lecture des données administratives", "record-changed": "modification des données administratives",
+	"right-declared": "déclaration d'un accès", "right-gained": "nouvel accès", "right-extended": "accès prolongé", "right-ended": "fin d'un accès", "rights-read": "lecture de la liste des accès",
+	"access-blocked": "blocage", "access-unblocked": "déblocage", "team-refused": "choix sur une équipe de soins", "emergency-access": "accès en urgence", "stay-told": "séjour",
+	"notices-read": "lecture des avis", "journal-read": "lecture de ce journal", "worklist-read": "lecture d'une liste de travail", "ITI-18": "recherche de documents",
+	"ITI-43": "lecture de documents", "ITI-41": "dépôt de documents", "ITI-42": "dépôt de documents", "ITI-57": "modification de documents", "ITI-62": "suppression de documents",
+	"ITI-86": "suppression de documents", "ITI-8": "mise à jour de l'identité", "ITI-30": "mise à jour de l'identité", "ITI-44": "mise à jour de l'identité",
+	"attending": "médecin traitant", "allegation": "accord déclaré", "group": "cabinet de groupe", "delegation": "délégation", "team": "équipe de soins", "break-glass": "bris de glace",
+	"regulation": "régulation médicale", "granted": "accordé par le patient", "closing": "fermeture du dossier",
+}
+
+// French gives the words for a code of the journal, of a right or of a profession; the code itself when there are none.
+func French(code string) string {
+	if w := td.Display(code); w != "" {
+		return w
+	}
+	if w, ok := frenchWords[code]; ok {
+		return w
+	}
+	return code
 }

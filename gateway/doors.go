@@ -196,9 +196,17 @@ var transactions = map[string]atna.Transaction{
 	"urn:hl7-org:v3:QUQI_IN000003UV01_Cancel":          atna.ITI47,
 }
 
+// transactionOf is what a message asked for, empty when nobody knows.
+func transactionOf(rec soap.Record) atna.Transaction {
+	if tx, ok := nationalEvents[rec.Action]; ok {
+		return tx
+	}
+	return transactions[rec.Action]
+}
+
 // done ends a SOAP exchange: one line in the log, the metrics, and the audit record of what never reached an actor.
 func (g *Gateway) done(ctx context.Context, rec soap.Record) {
-	name := string(transactions[rec.Action])
+	name := string(transactionOf(rec))
 	if name == "" {
 		name = "unknown"
 	}
@@ -236,8 +244,8 @@ func (g *Gateway) done(ctx context.Context, rec soap.Record) {
 
 // auditFault records a message that no actor could be asked about: it could not be read, or asked for nothing we do.
 func (g *Gateway) auditFault(ctx context.Context, rec soap.Record) {
-	tx, ok := transactions[rec.Action]
-	if !ok {
+	tx := transactionOf(rec)
+	if tx == "" {
 		tx = map[string]atna.Transaction{"registry": atna.ITI18, "repository": atna.ITI41}[rec.Service]
 	}
 	what := rec.Fault

@@ -161,7 +161,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	}
 	if g.cfg.Registry.Remote == "" {
 		g.registry, err = registry.New(registry.Config{Store: g.db.Registry(), Patients: g.patients, Gate: gate, Emergencies: g.emergencies(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events,
-			MayRemove: g.cfg.Removal.may, MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
+			MayRemove: g.mayRemove, MaxResults: g.cfg.Registry.MaxResults, MaxReferences: g.cfg.Registry.MaxReferences, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {
 			return err
@@ -179,7 +179,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 			withheld = g.registry.Withheld
 		}
 		g.repository, err = repository.New(repository.Config{UniqueID: xds.OID(g.cfg.Repository.UniqueID), Blobs: g.blobs, Index: g.db.Documents(),
-			MayRemove: g.cfg.Removal.may, Withheld: withheld,
+			MayRemove: g.mayRemove, Withheld: withheld,
 			Registrar: g.registrar(), Access: g.access(), Patients: g.patients, Lots: lotRules[g.cfg.Repository.LotSignature], Signer: g.lotSigner(), Deposited: g.judge.deposited(), Domain: g.domain.now.Load, Audit: g.db.Audit(), Events: g.events, Home: g.cfg.Node.HomeCommunityID,
 			Schema: schema, ValidateAll: g.cfg.SOAP.ValidateAll, Clock: time.Now, NewID: newObjectID, Log: g.log})
 		if err != nil {

@@ -17,9 +17,14 @@ import (
 type dmpCmd struct {
 	Open      dmpOpenCmd    `cmd:"" help:"Open a patient's shared record, or open a closed one again, with his consent."`
 	Close     dmpCloseCmd   `cmd:"" help:"Close a patient's shared record; it is kept for its legal time and can be opened again."`
+	Destroy   dmpDestroyCmd `cmd:"" help:"Destroy a closed record whose legal time is over, with all its documents."`
 	Attending dmpPersonCmd  `cmd:"" help:"Name an attending physician."`
 	Block     dmpPersonCmd  `cmd:"" help:"Refuse a professional, or everybody of a structure, as the patient decides."`
 	Unblock   dmpPersonCmd  `cmd:"" help:"Take a refusal back."`
+	Grant     dmpGrantCmd   `cmd:"" help:"Give a person, or a group practice, a right as the patient decides."`
+	Members   dmpMembersCmd `cmd:"" help:"Say who belongs to a group practice."`
+	Stays     dmpStaysCmd   `cmd:"" help:"List stays in institutions, whose teams have a right while they last."`
+	Team      dmpTeamCmd    `cmd:"" help:"Take the team of a stay its right, or give it back."`
 	Revoke    dmpRevokeCmd  `cmd:"" help:"End a right; rights lists them."`
 	Rights    dmpRightsCmd  `cmd:"" help:"List who has a right on the record and who is refused."`
 	Journal   dmpJournalCmd `cmd:"" help:"List who reached for the record, granted or refused, newest first; the audit log must be kept here."`
@@ -120,7 +125,7 @@ func (c *dmpRightsCmd) Run(ctx context.Context) error {
 		if !s.Until.IsZero() {
 			until = "jusqu'au " + s.Until.Local().Format("02/01/2006 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s %s %s\t%s\t%s\t%s\n", s.Mode, s.Kind, s.Party.Person, s.Party.Name, s.Party.Structure, s.Since.Local().Format("02/01/2006 15:04"), until, s.ID)
+		fmt.Fprintf(w, "%s\t%s\t%s %s %s\t%s\t%s\t%s\n", s.Mode, gateway.French(string(s.Kind)), s.Party.Person, s.Party.Name, s.Party.Structure, s.Since.Local().Format("02/01/2006 15:04"), until, s.ID)
 	}
 	return w.Flush()
 }
@@ -128,6 +133,7 @@ func (c *dmpRightsCmd) Run(ctx context.Context) error {
 type dmpNoticeCmd struct {
 	dmpOf
 	JSON bool `help:"One JSON document, for programs."`
+	Told bool `help:"The patient was told: they are not listed again."`
 }
 
 func (c *dmpNoticeCmd) Run(ctx context.Context) error {
@@ -140,12 +146,20 @@ func (c *dmpNoticeCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(list)
+		err = json.NewEncoder(os.Stdout).Encode(list)
+	} else {
+		printNotices(list)
 	}
+	if err != nil || !c.Told || len(list) == 0 {
+		return err
+	}
+	return r.Order(ctx, gateway.DMPOrder{Do: "told", UpTo: list[0].At})
+}
+
+func printNotices(list []gateway.Notice) {
 	for _, n := range list {
-		fmt.Println(n.At.Local().Format(time.DateTime), n.Kind, n.Party.Person, n.Party.Name, n.Party.Structure, n.Reason)
+		fmt.Println(n.At.Local().Format(time.DateTime), gateway.French(string(n.Kind)), n.Party.Person, n.Party.Name, n.Party.Structure, n.Reason)
 	}
-	return nil
 }
 
 type dmpJournalCmd struct {
@@ -171,7 +185,7 @@ func (c *dmpJournalCmd) Run(ctx context.Context) error {
 		if !e.Granted {
 			outcome = "refusé " + e.Why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s %s\t%s\t%s %s\t%s\n", e.At.Local().Format("02/01/2006 15:04:05"), e.What, e.Who, e.Name, e.Structure, e.Purpose, e.Reason, outcome)
+		fmt.Fprintf(w, "%s\t%s\t%s %s %s\t%s\t%s %s\t%s\n", e.At.Local().Format("02/01/2006 15:04:05"), gateway.French(string(e.What)), e.Who, e.Name, gateway.French(e.Role), e.Structure, e.Purpose, e.Reason, outcome)
 	}
 	return w.Flush()
 }
