@@ -48,8 +48,8 @@ type Identities interface {
 
 // Documents tells of the documents of a record what a worklist shows, never what is in them.
 type Documents interface {
-	// Latest is when a document was last added, and when one was last changed; zero when never.
-	Latest(ctx context.Context, patient hl7.CX) (added, changed time.Time, err error)
+	// Latest is when a document that the caller may see was last added, and when one was last changed; zero when never.
+	Latest(ctx context.Context, c auth.Caller, patient hl7.CX) (added, changed time.Time, err error)
 }
 
 // Eraser destroys every document of a patient, metadata and bytes. Erasing what is gone already is no error.

@@ -152,7 +152,7 @@ func (w *world) Erase(_ context.Context, id hl7.CX) error {
 	return nil
 }
 
-func (w *world) Latest(_ context.Context, id hl7.CX) (added, changed time.Time, err error) {
+func (w *world) Latest(_ context.Context, _ auth.Caller, id hl7.CX) (added, changed time.Time, err error) {
 	l := w.latest[id.ID]
 	return l[0], l[1], nil
 }

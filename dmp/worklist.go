@@ -106,7 +106,7 @@ func (w *work) complete(ctx context.Context, list []Line, since time.Time, by By
 	for _, l := range list {
 		var err error
 		if w.d.cfg.Documents != nil {
-			if l.Added, l.Changed, err = w.d.cfg.Documents.Latest(ctx, l.Patient); err != nil {
+			if l.Added, l.Changed, err = w.d.cfg.Documents.Latest(ctx, w.c, l.Patient); err != nil {
 				return nil, fmt.Errorf("dates of documents: %w", err)
 			}
 		}

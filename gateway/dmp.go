@@ -16,7 +16,6 @@ import (
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
-	"github.com/passerelle-sante/passerelle/xds/registry"
 )
 
 // DMPConfig is about the life of shared records and the national services at their national paths. Terms are a number and h, d, m (months) or y.
@@ -121,20 +120,17 @@ func (k knownPatients) Announce(ctx context.Context, c auth.Caller, p pix.Patien
 // latestDocuments tells when documents came into a record.
 type latestDocuments struct{ g *Gateway }
 
-// Latest implements dmp.Documents: by the submission sets, of which an update leaves one as a deposit does.
-func (l latestDocuments) Latest(ctx context.Context, patient hl7.CX) (added, changed time.Time, err error) {
+// Latest implements dmp.Documents: by the submission sets that the caller sees, of which an update leaves one as a deposit does.
+func (l latestDocuments) Latest(ctx context.Context, c auth.Caller, patient hl7.CX) (added, changed time.Time, err error) {
 	if l.g.registry == nil {
 		return added, changed, nil
 	}
-	err = l.g.db.Registry().View(ctx, func(tx registry.Tx) error {
-		return tx.OfPatient(patient, xds.KindSet, func(o xds.Object) bool {
-			if at, err := time.Parse("20060102150405", o.Set.SubmissionTime.Floor()); err == nil && at.After(added) {
-				added, changed = at, at
-			}
-			return true
-		})
-	})
-	return added, changed, err
+	last, err := l.g.registry.LastSubmission(ctx, c, patient)
+	if err != nil || last == "" {
+		return added, changed, err
+	}
+	added, err = time.Parse("20060102150405", last.Floor())
+	return added, added, err
 }
 
 // accesses is the patient's journal: the audit records that name him, which the audit log indexes.

@@ -208,6 +208,28 @@ func (y *eyes) consult(q *query.Query) error {
 	return nil
 }
 
+// LastSubmission is when something that the caller may see was last submitted about a patient; empty when nothing was. The assertion that he asks with may be about
+// another patient: a worklist is about many.
+func (r *Registry) LastSubmission(ctx context.Context, c auth.Caller, patient hl7.CX) (last hl7.DTM, err error) {
+	c.Patient = ""
+	err = r.cfg.Store.View(ctx, func(tx Tx) error {
+		y := newEyes(tx, r.cfg.Gate, c)
+		var failed error
+		err := tx.OfPatient(patient, xds.KindSet, func(o xds.Object) bool {
+			if o.Set.SubmissionTime.Floor() <= last.Floor() {
+				return true
+			}
+			var ok bool
+			if ok, failed = y.see(o); ok {
+				last = o.Set.SubmissionTime
+			}
+			return failed == nil
+		})
+		return errors.Join(err, failed)
+	})
+	return last, err
+}
+
 // account is what the audit record tells of a decision.
 type account struct {
 	patient  hl7.CX // whose objects were asked for by their ids

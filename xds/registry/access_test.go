@@ -278,3 +278,17 @@ func TestWhoChanges(t *testing.T) {
 		t.Error("a removed document is given")
 	}
 }
+
+// TestLastSubmission: what a caller may not see moves no date that he is told [DMP-B7].
+func TestLastSubmission(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open, Rights: []policy.Habilitation{{ID: "h1", Kind: policy.Allegation, Party: policy.Party{Person: stranger}}}})
+	g.must(g.deposit(professional(author), 1))
+	seen := hl7.NewDTM(g.now)
+	g.now = g.now.Add(time.Hour)
+	g.must(g.deposit(professional(author), 2, coded("MASQUE_PS")))
+	for who, want := range map[string]hl7.DTM{stranger: seen, author: hl7.NewDTM(g.now)} {
+		if got, err := g.LastSubmission(context.Background(), professional(who), sample.PatientID(1)); err != nil || got != want {
+			t.Errorf("%s is told %s, %v; want %s", who, got, err, want)
+		}
+	}
+}
