@@ -96,7 +96,7 @@ func (e *entity) octets(ours bool) ([]byte, error) {
 }
 
 func decodeBase64(b []byte, ours bool) ([]byte, error) {
-	if bytes.ContainsAny(b, " \t") { // some agents leave them at line ends
+	if bytes.IndexByte(b, ' ') >= 0 || bytes.IndexByte(b, '\t') >= 0 { // some agents leave them at line ends
 		b = bytes.Map(func(r rune) rune {
 			if r == ' ' || r == '\t' {
 				return -1

@@ -33,6 +33,17 @@ func (p Part) Content() io.Reader {
 	return bytes.NewReader(p.Raw)
 }
 
+// Bytes is the part decoded, in memory of its own where it is transferred in another form than its own.
+func (p Part) Bytes() ([]byte, error) {
+	switch p.coding {
+	case "base64":
+		return decodeBase64(p.Raw, false)
+	case "quoted-printable":
+		return io.ReadAll(p.Content())
+	}
+	return p.Raw, nil
+}
+
 // Parts are the leaves of the innermost entity, in order.
 func (m *Message) Parts() ([]Part, error) {
 	w := &partWalk{left: maxParts}

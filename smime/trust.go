@@ -16,6 +16,8 @@ type Trust struct {
 	Revocation    Revocation // nil knows nothing of any certificate
 	Unknown       Unknown
 	Directory     Directory // nil: no closed list
+
+	chains chains // found with the fields above, which do not change once messages are opened
 }
 
 // Usage says what extended key usage a signer's certificate must have.
@@ -66,6 +68,10 @@ func (t *Trust) chain(c *x509.Certificate, sent []*x509.Certificate, received ti
 	if t == nil {
 		return nil, true
 	}
+	key := chainKey(c, sent)
+	if w, ok := t.chains.find(key, within(c, received)); ok {
+		return w.chain, w.usage
+	}
 	o := x509.VerifyOptions{Roots: pool(t.Anchors), Intermediates: pool(t.Intermediates, sent), CurrentTime: within(c, received)}
 	o.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 	if t.Usage == UsageAny {
@@ -82,6 +88,7 @@ func (t *Trust) chain(c *x509.Certificate, sent []*x509.Certificate, received ti
 	if err != nil || len(chains) == 0 {
 		return nil, usage
 	}
+	t.chains.keep(key, chains[0], usage)
 	return chains[0], usage
 }
 

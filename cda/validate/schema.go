@@ -89,17 +89,22 @@ func elided(doc []byte) []byte {
 }
 
 func isBase64(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if base64Octets[b[0]]&base64Octets[b[1]]&base64Octets[b[2]]&base64Octets[b[3]]&base64Octets[b[4]]&base64Octets[b[5]]&base64Octets[b[6]]&base64Octets[b[7]] == 0 {
+			return false
+		}
+	}
 	for _, c := range b {
-		if !base64Octets[c] {
+		if base64Octets[c] == 0 {
 			return false
 		}
 	}
 	return true
 }
 
-var base64Octets = func() (is [256]bool) {
+var base64Octets = func() (is [256]uint8) {
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n" {
-		is[c] = true
+		is[c] = 1
 	}
 	return is
 }()

@@ -103,16 +103,13 @@ func kindOf(p smime.Part) (form, error) {
 	return isText, nil
 }
 
+// bytesOf is a part decoded, which no encoding makes larger than the message was.
 func (m *Mailbox) bytesOf(p smime.Part) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(len(p.Raw)*3/4 + 4)
-	if _, err := io.Copy(&b, io.LimitReader(p.Content(), m.cfg.MaxMessage+1)); err != nil {
+	b, err := p.Bytes()
+	if err != nil {
 		return nil, refuse(Malformed, "part %s cannot be decoded", p.Path)
 	}
-	if int64(b.Len()) > m.cfg.MaxMessage {
-		return nil, refuse(Malformed, "part %s is larger than a message may be", p.Path)
-	}
-	return b.Bytes(), nil
+	return b, nil
 }
 
 // archive reads IHE_XDM.ZIP: a parcel a folder [ITI-32 3.32.4.1.3]. A document beside it must be in it.

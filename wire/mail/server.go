@@ -109,7 +109,7 @@ func orSize(n, otherwise int64) int64 {
 // Serve accepts connections until ctx ends, and returns when those under way are over, or after grace.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration) error {
 	ended := make(chan error, 1)
-	go func() { ended <- s.s.Serve(ln) }()
+	go func() { ended <- s.s.Serve(gathering{ln}) }()
 	select {
 	case err := <-ended:
 		return err

@@ -69,6 +69,28 @@ func isSpace(s string) bool {
 	return true
 }
 
+// skipText passes over what is plain in text: eight bytes at once where none of them could be anything else, as in the long texts of embedded files.
+func skipText(s string, i int) int {
+	for i < len(s) {
+		if i+8 <= len(s) {
+			w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 | uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+			lt, amp, bracket := w^each*'<', w^each*'&', w^each*']'
+			if ((w-each*' ')&^w|(lt-each)&^lt|(amp-each)&^amp|(bracket-each)&^bracket)&(each<<7) == 0 { // no control, none of the three
+				i += 8
+				continue
+			}
+		}
+		for end := min(i+8, len(s)); i < end; i++ {
+			if class[s[i]]&isText == 0 {
+				return i
+			}
+		}
+	}
+	return i
+}
+
+const each = 0x0101010101010101
+
 func skipSpace(s string, i int) int {
 	for i < len(s) && class[s[i]]&isBlank != 0 {
 		i++

@@ -216,10 +216,7 @@ func (r *Reader) readText() (Kind, error) {
 	s, i := r.s, r.p
 	dirty := false
 	for {
-		for i < len(s) && class[s[i]]&isText != 0 {
-			i++
-		}
-		if i >= len(s) || s[i] == '<' {
+		if i = skipText(s, i); i >= len(s) || s[i] == '<' {
 			break
 		}
 		switch s[i] {
