@@ -46,6 +46,7 @@ type DMPOrder struct {
 	Group     string    // grant, members: of a group practice
 	Except    []string  // grant: members whom the patient excludes
 	Members   []string  // members: national identifiers
+	Directory bool      // members: as the directory has them
 	Until     time.Time // grant: zero has no end
 	Number    string    // team: of the stay in Structure
 	Refused   bool      // team
@@ -139,6 +140,12 @@ func (g *Gateway) orderMore(ctx context.Context, c auth.Caller, patient hl7.CX, 
 		return g.dmp.RefuseTeam(ctx, c, patient, o.Structure, o.Number, o.Refused)
 	case o.Do == "told":
 		return g.dmp.Told(ctx, c, patient, o.UpTo)
+	case o.Do == "members" && o.Directory:
+		members, err := g.practice(ctx, o.Group)
+		if err != nil {
+			return err
+		}
+		return g.dmp.SetMembers(ctx, c, o.Group, members)
 	case o.Do == "members":
 		members := make([]policy.Membership, len(o.Members))
 		for i, m := range o.Members {

@@ -17,6 +17,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
 	"github.com/passerelle-sante/passerelle/auth/xua"
+	"github.com/passerelle-sante/passerelle/directory"
 	"github.com/passerelle-sante/passerelle/dmp"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
@@ -53,7 +54,8 @@ type Gateway struct {
 	repository *repository.Repository // nil when there is none
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
-	dmp        *dmp.DMP           // nil where there are no rules of access
+	dmp        *dmp.DMP // nil where there are no rules of access
+	directory  *directory.Directory
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
@@ -156,7 +158,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := g.buildDMP(); err != nil {
+	if err := errors.Join(g.buildDirectory(), g.buildDMP()); err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {

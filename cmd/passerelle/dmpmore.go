@@ -40,9 +40,10 @@ func (c *dmpGrantCmd) Run(ctx context.Context) error {
 }
 
 type dmpMembersCmd struct {
-	Config  string   `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
-	Group   string   `arg:"" help:"Identifier of the group practice."`
-	Members []string `arg:"" optional:"" help:"National identifiers of its members; none: it has none any more."`
+	Config    string   `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
+	Group     string   `arg:"" help:"Identifier of the group practice."`
+	Members   []string `arg:"" optional:"" help:"National identifiers of its members; none: it has none any more."`
+	Directory bool     `help:"Those whom the national directory has there."`
 }
 
 func (c *dmpMembersCmd) Run(ctx context.Context) error {
@@ -50,7 +51,7 @@ func (c *dmpMembersCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.Order(ctx, gateway.DMPOrder{Do: "members", Group: c.Group, Members: c.Members})
+	return r.Order(ctx, gateway.DMPOrder{Do: "members", Group: c.Group, Members: c.Members, Directory: c.Directory})
 }
 
 type dmpStaysCmd struct {
