@@ -204,6 +204,7 @@ var frenchWords = map[string]string{
 	"record-opened": "ouverture du dossier", "record-reopened": "réouverture du dossier", "record-closed": "fermeture du dossier", "record-destroyed": "destruction du dossier",
 	"record-tested": "recherche du dossier", "record-read": "lecture des données administratives", "record-changed": "modification des données administratives",
 	"right-declared": "déclaration d'un accès", "right-gained": "nouvel accès", "right-extended": "accès prolongé", "right-ended": "fin d'un accès", "rights-read": "lecture de la liste des accès",
+	"account-opened": "ouverture du compte", "account-closed": "fermeture du compte", "account-reset": "réinitialisation du compte", "account-read": "lecture du compte", "account-code-sent": "envoi d'un code", "account-verified": "connexion",
 	"access-blocked": "blocage", "access-unblocked": "déblocage", "team-refused": "choix sur une équipe de soins", "emergency-access": "accès en urgence", "stay-told": "séjour",
 	"notices-read": "lecture des avis", "journal-read": "lecture de ce journal", "worklist-read": "lecture d'une liste de travail", "ITI-18": "recherche de documents",
 	"ITI-43": "lecture de documents", "ITI-41": "dépôt de documents", "ITI-42": "dépôt de documents", "ITI-57": "modification de documents", "ITI-62": "suppression de documents",

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/account"
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
 	"github.com/passerelle-sante/passerelle/auth/xua"
@@ -56,6 +57,7 @@ type Gateway struct {
 	patients   *manager.Manager
 	dmp        *dmp.DMP // nil where there are no rules of access
 	directory  *directory.Directory
+	accounts   *account.Accounts  // nil where there are no rules of access
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
@@ -158,7 +160,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(g.buildDirectory(), g.buildDMP()); err != nil {
+	if err := errors.Join(g.buildDirectory(), g.buildDMP(), g.buildAccounts()); err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {
