@@ -23,6 +23,7 @@ const (
 	JournalRead     Transaction = "journal-read"
 	WorklistRead    Transaction = "worklist-read"
 	GroupTold       Transaction = "group-told"
+	MasksRead       Transaction = "masks-read"
 	DirectoryTold   Transaction = "directory-told"
 	AccountOpened   Transaction = "account-opened"
 	AccountClosed   Transaction = "account-closed"
@@ -59,6 +60,7 @@ var recordEvents = []struct {
 	{JournalRead, "Journal of accesses read", "R"},
 	{WorklistRead, "Worklist of records read", "R"},
 	{GroupTold, "Members of a group told", "U"},
+	{MasksRead, "List of masked documents read", "R"},
 	{DirectoryTold, "Extract of the national directory told", "U"},
 	{AccountOpened, "Account of a patient opened", "C"},
 	{AccountClosed, "Account of a patient closed", "D"},
