@@ -27,6 +27,8 @@ type (
 	Party    = policy.Party
 	Wishes   = dmp.Wishes
 	Member   = policy.Membership
+	// Representative acts for a patient.
+	Representative = policy.Representative
 	// Administration is what is known of a record but its documents and rights.
 	Administration = dmp.Administration
 )
@@ -62,9 +64,6 @@ type DMPOrder struct {
 }
 
 func (g *Gateway) serveDMP(mux *http.ServeMux) {
-	operator := func(r *http.Request) auth.Caller {
-		return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
-	}
 	handle := func(pattern string, do func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			patient, err := hl7.ParseCX(r.URL.Query().Get("patient"))
@@ -76,7 +75,7 @@ func (g *Gateway) serveDMP(mux *http.ServeMux) {
 			}
 			var answer any
 			if err == nil {
-				answer, err = do(r, operator(r), patient)
+				answer, err = do(r, identityOperator(r), patient)
 			}
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
