@@ -90,7 +90,7 @@ func New(cfg Config) (*Accounts, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Accounts{cfg: cfg, dummy: cfg.Cost.hash(random(16)), turns: make(chan struct{}, 2)}, nil
+	return &Accounts{cfg: cfg, dummy: cfg.Cost.form(random(16), random(32)), turns: make(chan struct{}, 2)}, nil
 }
 
 // Code says why something was not done. The first two are of the national interface, the others ours.

@@ -45,8 +45,11 @@ func random(n int) []byte {
 // hash gives a password's hash with its cost and salt, in the form of PHC strings.
 func (k Cost) hash(password []byte) string {
 	salt := random(16)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, k.Memory, k.Time, k.Threads, b64.EncodeToString(salt),
-		b64.EncodeToString(argon2.IDKey(password, salt, k.Time, k.Memory, k.Threads, 32)))
+	return k.form(salt, argon2.IDKey(password, salt, k.Time, k.Memory, k.Threads, 32))
+}
+
+func (k Cost) form(salt, sum []byte) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, k.Memory, k.Time, k.Threads, b64.EncodeToString(salt), b64.EncodeToString(sum))
 }
 
 // parseHash reads such a form.
