@@ -93,6 +93,18 @@ func New(cfg Config) (*Accounts, error) {
 	return &Accounts{cfg: cfg, dummy: cfg.Cost.form(random(16), random(32)), turns: make(chan struct{}, 2)}, nil
 }
 
+// turn waits until a password may be hashed, or whoever asked has gone; done gives the turn back.
+func (a *Accounts) turn(ctx context.Context) error {
+	select {
+	case a.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a *Accounts) done() { <-a.turns }
+
 // Code says why something was not done. The first two are of the national interface, the others ours.
 type Code string
 

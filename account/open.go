@@ -46,7 +46,7 @@ func (a *Accounts) Open(ctx context.Context, c auth.Caller, patient hl7.CX, o Op
 	}
 	acc := &account{Patient: bare(patient), Login: login, Opened: a.cfg.Clock(), By: cmp.Or(c.Person, c.Node)}
 	if err == nil {
-		out.Password, err = a.password(acc, o.Password)
+		out.Password, err = a.password(ctx, acc, o.Password)
 	}
 	if err == nil {
 		err = a.second(acc, o.Factor, o.Address, &out)
@@ -94,7 +94,7 @@ func (a *Accounts) known(ctx context.Context, patient hl7.CX) error {
 }
 
 // password takes one, or makes one and gives it.
-func (a *Accounts) password(acc *account, said string) (made string, err error) {
+func (a *Accounts) password(ctx context.Context, acc *account, said string) (made string, err error) {
 	switch {
 	case said == "":
 		said = newRecovery()
@@ -102,8 +102,10 @@ func (a *Accounts) password(acc *account, said string) (made string, err error) 
 	case len(said) < minPassword || len(said) > maxPassword:
 		return "", &Error{Incomplete, fmt.Sprintf("a password is %d to %d bytes", minPassword, maxPassword)}
 	}
-	a.turns <- struct{}{}
-	defer func() { <-a.turns }()
+	if err := a.turn(ctx); err != nil {
+		return "", err
+	}
+	defer a.done()
 	acc.Password = a.cfg.Cost.hash([]byte(said))
 	return made, nil
 }
@@ -157,8 +159,11 @@ func (a *Accounts) AddFactor(ctx context.Context, c auth.Caller, patient hl7.CX,
 
 // Reset unlocks an account whose patient lost what opens it, for an operator: the patient is handed a new password and new codes, and with anew a new second factor.
 func (a *Accounts) Reset(ctx context.Context, c auth.Caller, patient hl7.CX, anew Factor, address string) (out Opened, err error) {
+	if err := entitled(c, patient, openers[:1]...); err != nil {
+		return out, a.refused(ctx, c, atna.AccountReset, patient, err) // before anything is hashed
+	}
 	fresh := &account{}
-	made, err := a.password(fresh, "")
+	made, err := a.password(ctx, fresh, "")
 	if err != nil {
 		return out, err
 	}

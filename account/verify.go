@@ -98,9 +98,11 @@ func (a *Accounts) prove(ctx context.Context, c auth.Caller, event atna.Transact
 	if acc != nil {
 		hash = acc.Password
 	}
-	a.turns <- struct{}{}
+	if err := a.turn(ctx); err != nil {
+		return nil, a.refused(ctx, c, event, hl7.CX{}, err)
+	}
 	known := len(password) <= maxPassword && isPassword(hash, password)
-	<-a.turns
+	a.done()
 	var proved *account
 	err = a.cfg.Store.Update(ctx, func(tx UpdateTx) error {
 		proved = nil
