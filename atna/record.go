@@ -23,6 +23,14 @@ const (
 	JournalRead     Transaction = "journal-read"
 	WorklistRead    Transaction = "worklist-read"
 	GroupTold       Transaction = "group-told"
+	MasksRead       Transaction = "masks-read"
+	DirectoryTold   Transaction = "directory-told"
+	AccountOpened   Transaction = "account-opened"
+	AccountClosed   Transaction = "account-closed"
+	AccountReset    Transaction = "account-reset"
+	AccountRead     Transaction = "account-read"
+	AccountCodeSent Transaction = "account-code-sent"
+	AccountVerified Transaction = "account-verified"
 )
 
 // recordEvents are those events with their names; each is about a patient's record, whichever side reports it.
@@ -52,6 +60,14 @@ var recordEvents = []struct {
 	{JournalRead, "Journal of accesses read", "R"},
 	{WorklistRead, "Worklist of records read", "R"},
 	{GroupTold, "Members of a group told", "U"},
+	{MasksRead, "List of masked documents read", "R"},
+	{DirectoryTold, "Extract of the national directory told", "U"},
+	{AccountOpened, "Account of a patient opened", "C"},
+	{AccountClosed, "Account of a patient closed", "D"},
+	{AccountReset, "Account of a patient reset", "U"},
+	{AccountRead, "State of an account looked at", "R"},
+	{AccountCodeSent, "One-time code made for a patient", "C"},
+	{AccountVerified, "Patient authenticated", "E"},
 }
 
 // recordRow is the row of such an event.

@@ -47,7 +47,8 @@ var (
 	actGrant      = act{tx: atna.RightGained, action: "C", by: holders, in: open}
 	actGroup      = act{tx: atna.RightGained, action: "C", by: everybody, in: open}
 	actDelegate   = act{tx: atna.RightGained, action: "C", by: []auth.Capacity{professional}, in: open, right: true}
-	actExtend     = act{tx: atna.RightExtended, action: "U", by: []auth.Capacity{patient, representative}, in: open}
+	actHandOn     = act{tx: atna.RightGained, action: "C", by: []auth.Capacity{operator}, in: open}
+	actExtend     = act{tx: atna.RightExtended, action: "U", by: holders, in: open}
 	actRevoke     = act{tx: atna.RightEnded, action: "D", by: everybody, in: open}
 	actBlock      = act{tx: atna.AccessBlocked, action: "C", by: holders, in: open}
 	actUnblock    = act{tx: atna.AccessUnblocked, action: "D", by: holders, in: open}
@@ -58,6 +59,7 @@ var (
 	actNotices    = act{tx: atna.NoticesRead, action: "R", by: holders, in: []policy.State{policy.Open, policy.Closed}}
 	actTold       = act{tx: atna.NoticesRead, action: "U", by: holders, in: []policy.State{policy.Open, policy.Closed}}
 	actJournal    = act{tx: atna.JournalRead, action: "R", by: holders, in: []policy.State{policy.Open, policy.Closed, policy.Destroyed}}
+	actMasks      = act{tx: atna.MasksRead, action: "R", by: holders, in: []policy.State{policy.Open, policy.Closed}}
 	actWorklist   = act{tx: atna.WorklistRead, action: "R", by: []auth.Capacity{professional}}
 	actMembers    = act{tx: atna.GroupTold, action: "U", by: []auth.Capacity{operator}}
 )

@@ -46,6 +46,11 @@ func (d *DMP) Administrative(ctx context.Context, c auth.Caller, id hl7.CX) (Adm
 	return a, err
 }
 
+// Masks lets what is masked be listed, for the patient; list does, before the audit record is kept and anything is shown.
+func (d *DMP) Masks(ctx context.Context, c auth.Caller, id hl7.CX, list func() error) error {
+	return d.look(ctx, c, &actMasks, id, func(*work) error { return list() })
+}
+
 // Administer changes what the patient decided. A representative does not say who represents.
 func (d *DMP) Administer(ctx context.Context, c auth.Caller, id hl7.CX, s Wishes) error {
 	return d.change(ctx, c, &actAdminister, id, func(w *work) error {

@@ -3,6 +3,7 @@ package dmp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
@@ -75,7 +76,25 @@ func (d *DMP) Delegate(ctx context.Context, c auth.Caller, id hl7.CX, to policy.
 	return given, err
 }
 
-// Extend gives a right another term, or with a zero one makes it permanent [DMP-T3.8]: for the patient alone, who was authenticated.
+// DelegateFor extends a prescriber's right as Delegate does, for an operator whom he asked to [DMP-T3.4].
+func (d *DMP) DelegateFor(ctx context.Context, c auth.Caller, id hl7.CX, prescriber string, to policy.Party, types []string) (policy.Habilitation, error) {
+	var given policy.Habilitation
+	err := d.change(ctx, c, &actHandOn, id, func(w *work) error {
+		if prescriber == "" || to.Person == "" && to.Structure == "" || to.Group != "" {
+			return &Error{Code: Incomplete, Text: "the prescriber, and a person or a structure are to be named"}
+		}
+		if !slices.ContainsFunc(w.rec.Rights, func(h policy.Habilitation) bool {
+			return slices.Contains([]policy.Kind{policy.Attending, policy.Allegation, policy.Granted}, h.Kind) && h.Party.Person == prescriber && lasts(h.From, h.Until, w.now)
+		}) {
+			return &Error{Code: Unknown, Text: "the prescriber has no right of his own"}
+		}
+		given = *w.give(policy.Habilitation{Kind: policy.Delegation, Party: to, Until: d.cfg.Terms.Delegation.after(w.now), Types: types, Delegator: prescriber})
+		return nil
+	})
+	return given, err
+}
+
+// Extend gives a right another term, or with a zero one makes it permanent [DMP-T3.8]: for the patient, who was authenticated by a portal or at a counter.
 func (d *DMP) Extend(ctx context.Context, c auth.Caller, id hl7.CX, right string, until time.Time) error {
 	return d.change(ctx, c, &actExtend, id, func(w *work) error {
 		h, err := w.find(right)

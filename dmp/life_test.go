@@ -180,7 +180,21 @@ func TestStays(t *testing.T) {
 	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", w.now))
 	_, err = w.Rights(ctx, nurse, paul, dmp.Active)
 	w.refused(err, dmp.Denied)
-	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N9", w.now))
+	n = len(w.store.audit)
+	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", w.now))                     // told again
+	w.must(w.AdmitStay(ctx, feed, paul, "1750100125", "N1", in))                      // overtaken
+	w.must(w.AdmitStay(ctx, feed, paul, "1750100125", "N1", w.now.Add(-2*time.Hour))) // and put right
+	if rec := w.record(paul); !rec.Stays[0].Until.Equal(w.now) || !rec.Stays[0].From.Equal(w.now.Add(-2*time.Hour)) || w.audited(n) != "stay-told U0" {
+		t.Errorf("%+v, audited %s", rec.Stays, w.audited(n))
+	}
+	w.must(w.ResumeStay(ctx, feed, paul, "1750100125", "N1"))
+	w.must(w.ResumeStay(ctx, feed, paul, "1750100125", "N1"))
+	if list, err := w.Rights(ctx, nurse, paul, dmp.Active); err != nil || len(list) != 1 {
+		t.Errorf("after a discharge that did not happen: %+v %v", list, err)
+	}
+	w.refused(w.EndStay(ctx, feed, paul, "1750100125", "N9", w.now), dmp.Unknown)
+	w.refused(w.ResumeStay(ctx, feed, paul, "1750100125", "N9"), dmp.Unknown)
+	w.must(w.CancelStay(ctx, feed, paul, "1750100125", "N1"))
 	w.must(w.CancelStay(ctx, feed, paul, "1750100125", "N1"))
 	if rec := w.record(paul); len(rec.Stays) != 0 {
 		t.Errorf("%+v", rec.Stays)

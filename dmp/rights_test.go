@@ -171,13 +171,48 @@ func TestDelegation(t *testing.T) {
 	w.refused(err, dmp.Denied)
 }
 
+// An operator hands a prescriber's right on when he is asked to; who has none of his own hands on nothing.
+func TestHandingOn(t *testing.T) {
+	w := opened(t, paul)
+	ctx := t.Context()
+	lab := policy.Party{Structure: "1690000000", Name: "Laboratoire"}
+	_, err := w.DelegateFor(ctx, counter, paul, martin.Person, lab, nil)
+	w.refused(err, dmp.Unknown)
+	_, err = w.Grant(ctx, holder(paul), paul, policy.Party{Person: martin.Person}, time.Time{}, nil)
+	w.must(err)
+	_, err = w.DelegateFor(ctx, martin, paul, martin.Person, lab, nil)
+	w.refused(err, dmp.Denied)
+	_, err = w.DelegateFor(ctx, counter, paul, martin.Person, policy.Party{Group: "g"}, nil)
+	w.refused(err, dmp.Incomplete)
+	h, err := w.DelegateFor(ctx, counter, paul, martin.Person, lab, nil)
+	if err != nil || h.Delegator != martin.Person || !h.Until.Equal(w.now.AddDate(0, 0, 7)) || h.By.Person != "camille" {
+		t.Errorf("%+v %v", h, err)
+	}
+	_, err = w.DelegateFor(ctx, counter, paul, "1690000000", policy.Party{Person: "1"}, nil) // not further
+	w.refused(err, dmp.Unknown)
+}
+
+// TestMaskedListed: what is masked is listed for the patient, not for who treats him, and each time it is recorded.
+func TestMaskedListed(t *testing.T) {
+	w := opened(t, paul)
+	n, listed := len(w.store.audit), 0
+	list := func() error { listed++; return nil }
+	w.must(w.Masks(t.Context(), counter, paul, list))
+	w.must(w.Masks(t.Context(), holder(paul), paul, list))
+	w.refused(w.Masks(t.Context(), martin, paul, list), dmp.Denied)
+	if got := w.audited(n); listed != 2 || got != "masks-read R0, masks-read R0, masks-read R8" {
+		t.Errorf("%d times, audited %s", listed, got)
+	}
+}
+
 func TestExtending(t *testing.T) {
 	w := opened(t, paul)
 	ctx := t.Context()
 	h, _, err := w.Allege(ctx, martin, paul, dmp.OralConsent)
 	w.must(err)
 	w.refused(w.Extend(ctx, martin, paul, h.ID, time.Time{}), dmp.Denied)
-	w.refused(w.Extend(ctx, counter, paul, h.ID, time.Time{}), dmp.Denied)
+	w.refused(w.Extend(ctx, auth.Caller{Node: "portal.example"}, paul, h.ID, time.Time{}), dmp.Denied)
+	w.must(w.Extend(ctx, counter, paul, h.ID, w.now.Add(time.Hour)))
 	w.refused(w.Extend(ctx, holder(paul), paul, h.ID, w.now), dmp.Incomplete)
 	w.must(w.Extend(ctx, holder(paul), paul, h.ID, time.Time{}))
 	w.later("3y")

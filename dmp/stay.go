@@ -11,7 +11,8 @@ import (
 )
 
 // AdmitStay notes an admission [DMP-T3.5]: the team of the institution has a collective right while it lasts. It is kept for a patient without a record too,
-// should one be opened during the stay. Told again it changes nothing; the patient is told once.
+// should one be opened during the stay. Told again it changes nothing, and it does not bring back a stay that ended since: messages are repeated, and overtake
+// each other. The patient is told once.
 func (d *DMP) AdmitStay(ctx context.Context, c auth.Caller, id hl7.CX, structure, number string, from time.Time) error {
 	return d.change(ctx, c, &actStay, id, func(w *work) error {
 		switch s := w.stay(structure, number); {
@@ -21,33 +22,49 @@ func (d *DMP) AdmitStay(ctx context.Context, c auth.Caller, id hl7.CX, structure
 			if from.IsZero() {
 				from = w.now
 			}
-			s := policy.Stay{Structure: structure, Number: number, From: from}
-			w.rec.Stays = append(w.rec.Stays, s)
+			w.rec.Stays = append(w.rec.Stays, policy.Stay{Structure: structure, Number: number, From: from})
 			w.tell(policy.Habilitation{Kind: policy.Team, Party: policy.Party{Structure: structure}}, "")
-		case s.Until.IsZero() && (from.IsZero() || s.From.Equal(from)):
+		case from.IsZero() || s.From.Equal(from):
 			w.nothing = true
 		default:
-			if s.Until = (time.Time{}); !from.IsZero() {
-				s.From = from
-			}
+			s.From = from
 			w.detail(detailHolder, structure)
 		}
 		return nil
 	})
 }
 
-// EndStay notes a discharge. Of a stay that was never told nothing is kept.
+// EndStay notes a discharge.
 func (d *DMP) EndStay(ctx context.Context, c auth.Caller, id hl7.CX, structure, number string, at time.Time) error {
-	return d.change(ctx, c, &actStay, id, func(w *work) error {
-		if at.IsZero() {
+	return d.known(ctx, c, id, structure, number, func(w *work, s *policy.Stay) {
+		if at.IsZero() && s.Until.IsZero() {
 			at = w.now
 		}
-		s := w.stay(structure, number)
-		if w.nothing = s == nil || s.Until.Equal(at); !w.nothing {
+		if w.nothing = at.IsZero() || s.Until.Equal(at); !w.nothing {
 			s.Until = at
-			w.detail(detailHolder, structure)
 			w.detail(detailUntil, at.UTC().Format(time.RFC3339))
 		}
+	})
+}
+
+// ResumeStay takes back a discharge that did not happen.
+func (d *DMP) ResumeStay(ctx context.Context, c auth.Caller, id hl7.CX, structure, number string) error {
+	return d.known(ctx, c, id, structure, number, func(w *work, s *policy.Stay) {
+		w.nothing = s.Until.IsZero()
+		s.Until = time.Time{}
+		w.detail(detailReason, "discharge cancelled")
+	})
+}
+
+// known does something about a stay that was told before; of another nothing is kept.
+func (d *DMP) known(ctx context.Context, c auth.Caller, id hl7.CX, structure, number string, do func(*work, *policy.Stay)) error {
+	return d.change(ctx, c, &actStay, id, func(w *work) error {
+		s := w.stay(structure, number)
+		if s == nil {
+			return &Error{Code: Unknown, Text: "no such stay is known"}
+		}
+		w.detail(detailHolder, structure)
+		do(w, s)
 		return nil
 	})
 }

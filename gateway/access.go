@@ -214,7 +214,7 @@ func (g *Gateway) asks(door string) soap.Asks {
 			req.Note("assertion", who.Assertion)
 			req.Note("role", who.Role)
 			req.Note("purpose", who.Purpose)
-			return who, nil
+			return who, g.borne(ctx, req, who)
 		case !errors.As(err, &refused):
 			return req.Caller, err
 		case refused.Code == xua.NoAssertion && !security.MustUnderstand && node != nil:

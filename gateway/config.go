@@ -33,6 +33,7 @@ type Config struct {
 	Mailbox    MailboxConfig    `yaml:"mailbox"`
 	Policy     PolicyConfig     `yaml:"policy"`
 	DMP        DMPConfig        `yaml:"dmp"`
+	Directory  DirectoryConfig  `yaml:"directory"`
 	Audit      AuditConfig      `yaml:"audit"`
 	Clock      ClockConfig      `yaml:"clock"`
 	Store      StoreConfig      `yaml:"store"`
@@ -193,6 +194,7 @@ func defaults() Config {
 		Mailbox:    defaultMailbox(),
 		Policy:     defaultPolicy(),
 		DMP:        defaultDMP(),
+		Directory:  defaultDirectory(),
 		Log:        LogConfig{Format: "json", Level: "info"},
 	}
 }
@@ -262,6 +264,7 @@ func (c *Config) checkRest(wrong func(key, format string, args ...any)) {
 	c.checkAccess(wrong)
 	c.checkPolicy(wrong)
 	c.checkDMP(wrong)
+	c.checkDirectory(wrong)
 	c.Documents.Validation.check(wrong)
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		wrong("log.format", "%q is not json or text", c.Log.Format)

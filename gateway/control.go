@@ -42,6 +42,8 @@ func (g *Gateway) control() (stop func(), err error) {
 	g.serveIdentities(mux)
 	g.servePolicy(mux)
 	g.serveDMP(mux)
+	g.serveDirectory(mux)
+	g.serveAccounts(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -29,6 +29,8 @@ type DMPConfig struct {
 	Delegation   string `yaml:"delegation"`
 	Emergency    string `yaml:"emergency"`
 	Retention    string `yaml:"retention"` // of a closed record
+	// Admissions are the institutions whose movements of patients give their teams a right.
+	Admissions []AdmissionConfig `yaml:"admissions"`
 	// DestroyEarly lets closed records be destroyed before their time: for laboratories only.
 	DestroyEarly bool `yaml:"destroy_early"`
 }
@@ -69,6 +71,7 @@ func (c *Config) checkDMP(wrong func(key, format string, args ...any)) {
 	if _, err := d.terms(); err != nil {
 		wrong("dmp", "%v", err)
 	}
+	d.checkAdmissions(wrong)
 }
 
 // buildDMP makes the actor of shared records wherever there are rules that need them.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
@@ -23,6 +24,13 @@ type (
 	Notice   = policy.Notice
 	Entry    = dmp.Entry
 	Stay     = policy.Stay
+	Party    = policy.Party
+	Wishes   = dmp.Wishes
+	Member   = policy.Membership
+	// Representative acts for a patient.
+	Representative = policy.Representative
+	// Administration is what is known of a record but its documents and rights.
+	Administration = dmp.Administration
 )
 
 // mostEntries is how much of a journal an operator is shown at once.
@@ -30,7 +38,7 @@ const mostEntries = 1000
 
 // DMPOrder is what an operator does about a patient's shared record, on his behalf.
 type DMPOrder struct {
-	Do        string // open, reopen, close, destroy, attending, grant, block, unblock, revoke, team, told, members
+	Do        string // open, reopen, close, destroy, attending, grant, delegate, extend, block, unblock, revoke, team, told, members, decide
 	Patient   string // a CX
 	Consent   bool   // open, reopen: the patient consents expressly
 	Where     string // open, reopen: where the consent was collected
@@ -42,32 +50,32 @@ type DMPOrder struct {
 	Role      string // profession, code^system
 	Structure string
 	Emergency bool      // block: he may break the glass all the same
-	Right     string    // revoke
+	Right     string    // revoke, extend
 	Group     string    // grant, members: of a group practice
 	Except    []string  // grant: members whom the patient excludes
 	Members   []string  // members: national identifiers
-	Until     time.Time // grant: zero has no end
+	Directory bool      // members: as the directory has them
+	Until     time.Time // grant, extend: zero has no end
+	From      string    // delegate: the prescriber
+	Wishes    *Wishes   // decide
 	Number    string    // team: of the stay in Structure
 	Refused   bool      // team
 	UpTo      time.Time // told
 }
 
 func (g *Gateway) serveDMP(mux *http.ServeMux) {
-	operator := func(r *http.Request) auth.Caller {
-		return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
-	}
 	handle := func(pattern string, do func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			patient, err := hl7.ParseCX(r.URL.Query().Get("patient"))
-			if r.Method == http.MethodPost {
-				err = nil // an order says whom it is about itself
+			if r.Method == http.MethodPost || r.URL.Query().Get("patient") == "" {
+				err = nil // an order says whom it is about itself, a group is of nobody, and the actor misses whom it needs
 			}
 			if g.dmp == nil {
 				err = errors.New("there are no shared records here: set policy.rules")
 			}
 			var answer any
 			if err == nil {
-				answer, err = do(r, operator(r), patient)
+				answer, err = do(r, identityOperator(r), patient)
 			}
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
@@ -93,6 +101,15 @@ func (g *Gateway) serveDMP(mux *http.ServeMux) {
 	handle("GET /dmp/journal", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
 		list, _, err := g.dmp.Access(r.Context(), c, patient, 0, mostEntries)
 		return list, err
+	})
+	handle("GET /dmp/administration", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.dmp.Administrative(r.Context(), c, patient)
+	})
+	handle("GET /dmp/masks", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
+		return g.masks(r.Context(), c, patient)
+	})
+	handle("GET /dmp/members", func(r *http.Request, _ auth.Caller, _ hl7.CX) (any, error) {
+		return g.dmp.Members(r.Context(), r.URL.Query().Get("group"))
 	})
 	handle("GET /dmp/stays", func(r *http.Request, c auth.Caller, patient hl7.CX) (any, error) {
 		return g.dmp.Stays(r.Context(), c, patient)
@@ -135,10 +152,23 @@ func (g *Gateway) orderMore(ctx context.Context, c auth.Caller, patient hl7.CX, 
 	case o.Do == "grant":
 		_, err = g.dmp.Grant(ctx, c, patient, policy.Party{Person: o.Person, Name: o.Name, Role: o.Role, Structure: o.Structure}, o.Until, nil)
 		return err
+	case o.Do == "delegate":
+		_, err = g.dmp.DelegateFor(ctx, c, patient, o.From, policy.Party{Person: o.Person, Name: o.Name, Role: o.Role, Structure: o.Structure}, nil)
+		return err
+	case o.Do == "extend":
+		return g.dmp.Extend(ctx, c, patient, o.Right, o.Until)
+	case o.Do == "decide" && o.Wishes != nil:
+		return g.dmp.Administer(ctx, c, patient, *o.Wishes)
 	case o.Do == "team":
 		return g.dmp.RefuseTeam(ctx, c, patient, o.Structure, o.Number, o.Refused)
 	case o.Do == "told":
 		return g.dmp.Told(ctx, c, patient, o.UpTo)
+	case o.Do == "members" && o.Directory:
+		members, err := g.practice(ctx, o.Group)
+		if err != nil {
+			return err
+		}
+		return g.dmp.SetMembers(ctx, c, o.Group, members)
 	case o.Do == "members":
 		members := make([]policy.Membership, len(o.Members))
 		for i, m := range o.Members {
@@ -146,7 +176,7 @@ func (g *Gateway) orderMore(ctx context.Context, c auth.Caller, patient hl7.CX, 
 		}
 		return g.dmp.SetMembers(ctx, c, o.Group, members)
 	}
-	return errors.New("open, reopen, close, destroy, attending, grant, block, unblock, revoke, team, told or members is due")
+	return errors.New("open, reopen, close, destroy, attending, grant, delegate, extend, block, unblock, revoke, team, told, members or decide is due")
 }
 
 // SharedRecord is one patient's shared record at a running gateway, for an operator: Data is the gateway's folder, Patient a CX.
@@ -182,9 +212,28 @@ func (s SharedRecord) Notices(ctx context.Context) (list []Notice, err error) {
 	return list, s.ask(ctx, http.MethodGet, "/dmp/notices", nil, &list)
 }
 
+// Administration tells what is known of the record but its documents and rights.
+func (s SharedRecord) Administration(ctx context.Context) (a Administration, err error) {
+	return a, s.ask(ctx, http.MethodGet, "/dmp/administration", nil, &a)
+}
+
+// Masks lists the documents that are not shown to everybody who has a right.
+func (s SharedRecord) Masks(ctx context.Context) (list []Masked, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/masks", nil, &list)
+}
+
+// Members lists who belongs to a group practice.
+func (s SharedRecord) Members(ctx context.Context, group string) (list []Member, err error) {
+	return list, s.ask(ctx, http.MethodGet, "/dmp/members?group="+url.QueryEscape(group), nil, &list)
+}
+
 func (s SharedRecord) ask(ctx context.Context, method, path string, body io.Reader, to any) error {
 	q := url.Values{"patient": {s.Patient}, "operator": {operatorName()}}
-	resp, err := askControl(ctx, s.Data, method, path+"?"+q.Encode(), body)
+	sep := "?"
+	if strings.Contains(path, sep) {
+		sep = "&"
+	}
+	resp, err := askControl(ctx, s.Data, method, path+sep+q.Encode(), body)
 	if err != nil {
 		return err
 	}
@@ -197,10 +246,13 @@ var frenchWords = map[string]string{
 	"record-opened": "ouverture du dossier", "record-reopened": "réouverture du dossier", "record-closed": "fermeture du dossier", "record-destroyed": "destruction du dossier",
 	"record-tested": "recherche du dossier", "record-read": "lecture des données administratives", "record-changed": "modification des données administratives",
 	"right-declared": "déclaration d'un accès", "right-gained": "nouvel accès", "right-extended": "accès prolongé", "right-ended": "fin d'un accès", "rights-read": "lecture de la liste des accès",
+	"account-opened": "ouverture du compte", "account-closed": "fermeture du compte", "account-reset": "réinitialisation du compte", "account-read": "lecture du compte", "account-code-sent": "envoi d'un code", "account-verified": "connexion",
 	"access-blocked": "blocage", "access-unblocked": "déblocage", "team-refused": "choix sur une équipe de soins", "emergency-access": "accès en urgence", "stay-told": "séjour",
-	"notices-read": "lecture des avis", "journal-read": "lecture de ce journal", "worklist-read": "lecture d'une liste de travail", "ITI-18": "recherche de documents",
+	"notices-read": "lecture des avis", "journal-read": "lecture de ce journal", "masks-read": "lecture des masquages", "worklist-read": "lecture d'une liste de travail", "ITI-18": "recherche de documents",
 	"ITI-43": "lecture de documents", "ITI-41": "dépôt de documents", "ITI-42": "dépôt de documents", "ITI-57": "modification de documents", "ITI-62": "suppression de documents",
 	"ITI-86": "suppression de documents", "ITI-8": "mise à jour de l'identité", "ITI-30": "mise à jour de l'identité", "ITI-44": "mise à jour de l'identité",
+	"restricted": "restreint", "very-restricted": "très restreint", "masked": "masqué aux professionnels", "unannounced": "pas encore annoncé au patient",
+	"from-representatives": "masqué aux représentants", "archived": "archivé", "gone": "supprimé", "signature": "signature",
 	"attending": "médecin traitant", "allegation": "accord déclaré", "group": "cabinet de groupe", "delegation": "délégation", "team": "équipe de soins", "break-glass": "bris de glace",
 	"regulation": "régulation médicale", "granted": "accordé par le patient", "closing": "fermeture du dossier",
 }

@@ -14,9 +14,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/account"
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/atna/recorder"
 	"github.com/passerelle-sante/passerelle/auth/xua"
+	"github.com/passerelle-sante/passerelle/directory"
 	"github.com/passerelle-sante/passerelle/dmp"
 	"github.com/passerelle-sante/passerelle/pix/manager"
 	"github.com/passerelle-sante/passerelle/store/bolt"
@@ -53,7 +55,9 @@ type Gateway struct {
 	repository *repository.Repository // nil when there is none
 	remote     *xdsclient.Registrar   // the registry that is elsewhere
 	patients   *manager.Manager
-	dmp        *dmp.DMP           // nil where there are no rules of access
+	dmp        *dmp.DMP // nil where there are no rules of access
+	directory  *directory.Directory
+	accounts   *account.Accounts  // nil where there are no rules of access
 	judge      *judge             // nil when deposited documents are not judged
 	forwarder  *recorder.Recorder // nil when nothing is forwarded
 	audit      *auditRepository   // nil when this is no audit record repository
@@ -156,7 +160,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := g.buildDMP(); err != nil {
+	if err := errors.Join(g.buildDirectory(), g.buildDMP(), g.buildAccounts()); err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {

@@ -143,6 +143,9 @@ func (g *Gateway) newPatients() (*manager.Manager, error) {
 		DeviceID: strings.TrimPrefix(g.cfg.Node.HomeCommunityID, "urn:oid:"), Announce: len(c.Identities.Subscribers) > 0,
 		FiledAs: nationalSystems[c.Identities.National].filedAs, Clock: time.Now, NewID: newMessageID, Log: g.log,
 		Lenient: &hl7v2.Lenient{LineEnds: c.tolerates(string(hl7v2.QuirkLineEnds)), Charset: c.tolerates(string(hl7v2.QuirkCharset))}}
+	if g.cfg.DMP.Enabled && len(g.cfg.DMP.Admissions) > 0 {
+		cfg.Stays = admissions{g}
+	}
 	if slices.ContainsFunc(cfg.Domains, func(d pix.Domain) bool { return d.Linking == pix.LinkByDemographic }) {
 		model, err := c.Identities.Matching.model()
 		if err != nil {

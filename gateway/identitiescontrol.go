@@ -47,7 +47,12 @@ type identityPage struct {
 }
 
 func identityOperator(r *http.Request) auth.Caller {
-	return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: r.URL.Query().Get("operator"), Endpoint: "control"}
+	return operatorOf(r.URL.Query().Get("operator"))
+}
+
+// operatorOf is somebody on this machine.
+func operatorOf(name string) auth.Caller {
+	return auth.Caller{Capacity: auth.CapacityOperator, Node: LocalOperator, Person: name, Endpoint: "control"}
 }
 
 func (g *Gateway) serveIdentities(mux *http.ServeMux) {

@@ -491,22 +491,22 @@ func (g *Gateway) checkNational(id hl7.CX) error {
 	return nil
 }
 
-// directory is a closed list of mail addresses with the certificates they may sign with.
-type directory map[string][]string
+// addressList is a closed list of mail addresses with the certificates they may sign with.
+type addressList map[string][]string
 
 // Lists implements smime.Directory.
-func (d directory) Lists(_ context.Context, address string, cert *x509.Certificate) (bool, error) {
+func (d addressList) Lists(_ context.Context, address string, cert *x509.Certificate) (bool, error) {
 	prints, ok := d[strings.ToLower(address)]
 	return ok && (len(prints) == 0 || slices.Contains(prints, fingerprint(cert))), nil
 }
 
 // readDirectory reads a closed list: an address a line, then the SHA-256 of a certificate in hexadecimal, or nothing where any certificate for the address will do.
-func readDirectory(file string) (directory, error) {
+func readDirectory(file string) (addressList, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	d := directory{}
+	d := addressList{}
 	for n, line := range strings.Split(string(b), "\n") {
 		words := strings.Fields(line)
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {

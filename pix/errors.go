@@ -65,6 +65,7 @@ const (
 	AtPatientSex        Place = "administrative sex"
 	AtPatientName       Place = "patient name"
 	AtPatientAttributes Place = "patient attributes"
+	AtVisit             Place = "number of the visit"
 	AtSegment           Place = "segment of the sender's own"
 
 	AtOtherID        Place = "other patient identifier"

@@ -21,13 +21,13 @@ type Visit struct {
 	Discharged hl7.DTM
 }
 
-// notApplicable is the class of a PV1 that a message holds only because it must.
-const notApplicable = "N"
+// NotApplicable is the class of a PV1 that a message holds only because it must.
+const NotApplicable = "N"
 
 // Told tells whether there is a visit at all: a PV1 of nothing but the class N is none.
 func (v *Visit) Told() bool {
 	rest := *v
-	if rest.Class == notApplicable {
+	if rest.Class == NotApplicable {
 		rest.Class = ""
 	}
 	return rest != Visit{}

@@ -8,11 +8,19 @@ import (
 )
 
 type demoCmd struct {
-	Dir string `default:"run" help:"Folder for the PKI, the configuration and the data; kept between runs."`
+	Dir string `help:"Folder for the PKI, the configuration and the data, kept between runs; run, or with --dmp run-dmp."`
+	DMP bool   `name:"dmp" help:"The national services of the shared record, with a doctor's card and a structure's certificate, instead of the IHE profiles by themselves."`
 }
 
 func (c *demoCmd) Run(ctx context.Context) error {
-	file, err := gateway.DemoFiles(c.Dir)
+	files, dir, tell := gateway.DemoFiles, "run", (*gateway.Gateway).Demo
+	if c.DMP {
+		files, dir, tell = gateway.DemoDMPFiles, "run-dmp", (*gateway.Gateway).DemoDMP
+	}
+	if c.Dir != "" {
+		dir = c.Dir
+	}
+	file, err := files(dir)
 	if err != nil {
 		return err
 	}
@@ -23,7 +31,7 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err = gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(os.Stderr, cfg.Log), Version: version(), Ready: func(g *gateway.Gateway) {
-		if err := g.Demo(ctx, c.Dir, os.Stdout); err != nil {
+		if err := tell(g, ctx, dir, os.Stdout); err != nil {
 			cancel(err)
 		}
 	}})

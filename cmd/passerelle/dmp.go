@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -15,20 +12,25 @@ import (
 )
 
 type dmpCmd struct {
-	Open      dmpOpenCmd    `cmd:"" help:"Open a patient's shared record, or open a closed one again, with his consent."`
-	Close     dmpCloseCmd   `cmd:"" help:"Close a patient's shared record; it is kept for its legal time and can be opened again."`
-	Destroy   dmpDestroyCmd `cmd:"" help:"Destroy a closed record whose legal time is over, with all its documents."`
-	Attending dmpPersonCmd  `cmd:"" help:"Name an attending physician."`
-	Block     dmpPersonCmd  `cmd:"" help:"Refuse a professional, or everybody of a structure, as the patient decides."`
-	Unblock   dmpPersonCmd  `cmd:"" help:"Take a refusal back."`
-	Grant     dmpGrantCmd   `cmd:"" help:"Give a person, or a group practice, a right as the patient decides."`
-	Members   dmpMembersCmd `cmd:"" help:"Say who belongs to a group practice."`
-	Stays     dmpStaysCmd   `cmd:"" help:"List stays in institutions, whose teams have a right while they last."`
-	Team      dmpTeamCmd    `cmd:"" help:"Take the team of a stay its right, or give it back."`
-	Revoke    dmpRevokeCmd  `cmd:"" help:"End a right; rights lists them."`
-	Rights    dmpRightsCmd  `cmd:"" help:"List who has a right on the record and who is refused."`
-	Journal   dmpJournalCmd `cmd:"" help:"List who reached for the record, granted or refused, newest first; the audit log must be kept here."`
-	Notices   dmpNoticeCmd  `cmd:"" help:"List what the patient is to be told."`
+	Open      dmpOpenCmd     `cmd:"" help:"Open a patient's shared record, or open a closed one again, with his consent."`
+	Close     dmpCloseCmd    `cmd:"" help:"Close a patient's shared record; it is kept for its legal time and can be opened again."`
+	Destroy   dmpDestroyCmd  `cmd:"" help:"Destroy a closed record whose legal time is over, with all its documents."`
+	Attending dmpPersonCmd   `cmd:"" help:"Name an attending physician."`
+	Block     dmpPersonCmd   `cmd:"" help:"Refuse a professional, or everybody of a structure, as the patient decides."`
+	Unblock   dmpPersonCmd   `cmd:"" help:"Take a refusal back."`
+	Grant     dmpGrantCmd    `cmd:"" help:"Give a person, or a group practice, a right as the patient decides."`
+	Members   dmpMembersCmd  `cmd:"" help:"List who belongs to a group practice, or say who does."`
+	Delegate  dmpDelegateCmd `cmd:"" help:"Hand a prescriber's right on, for a short time, to who is called in without the patient."`
+	Extend    dmpExtendCmd   `cmd:"" help:"Give a right another term, or make it permanent, as the patient decides."`
+	Stays     dmpStaysCmd    `cmd:"" help:"List stays in institutions, whose teams have a right while they last."`
+	Team      dmpTeamCmd     `cmd:"" help:"Take the team of a stay its right, or give it back."`
+	Revoke    dmpRevokeCmd   `cmd:"" help:"End a right; rights lists them."`
+	Rights    dmpRightsCmd   `cmd:"" help:"List who has a right on the record and who is refused."`
+	Journal   dmpJournalCmd  `cmd:"" help:"List who reached for the record, granted or refused, newest first; the audit log must be kept here."`
+	Notices   dmpNoticeCmd   `cmd:"" help:"List what the patient is to be told."`
+	Masks     dmpMasksCmd    `cmd:"" help:"List the documents that are masked, hidden or archived."`
+	Admin     dmpAdminCmd    `cmd:"" help:"Show consent, oppositions and representatives, or note what the patient decides about them."`
+	Account   dmpAccountCmd  `cmd:"" help:"Open, close, reset or show the account by which a patient reaches his record."`
 }
 
 // dmpOf is the record that is meant. What is done and looked at is audited in the name of who runs the command.
@@ -48,6 +50,36 @@ func (d *dmpOf) order(ctx context.Context, o gateway.DMPOrder) error {
 		return err
 	}
 	return r.Order(ctx, o)
+}
+
+// dmpList is a list about a record.
+type dmpList struct {
+	dmpOf
+	JSON bool `help:"One JSON document, for programs."`
+}
+
+// listed gets a list of a record, and shows it.
+func listed[T any](ctx context.Context, c dmpList, get func(gateway.SharedRecord, context.Context) ([]T, error), row func(T) []string) error {
+	r, err := c.record()
+	if err != nil {
+		return err
+	}
+	list, err := get(r, ctx)
+	if err != nil {
+		return err
+	}
+	return show(c.JSON, list, row)
+}
+
+// party is who is meant, in one cell.
+func party(p gateway.Party) string { return words(p.Person, p.Name, p.Group, p.Structure) }
+
+// until is the end of something, for people.
+func until(t time.Time, never string) string {
+	if t.IsZero() {
+		return never
+	}
+	return "jusqu'au " + atDate(t, "")
 }
 
 type dmpOpenCmd struct {
@@ -102,90 +134,44 @@ func (c *dmpRevokeCmd) Run(ctx context.Context) error {
 	return c.order(ctx, gateway.DMPOrder{Do: "revoke", Right: c.Right})
 }
 
-type dmpRightsCmd struct {
-	dmpOf
-	JSON bool `help:"One JSON document, for programs."`
-}
+type dmpRightsCmd struct{ dmpList }
 
 func (c *dmpRightsCmd) Run(ctx context.Context) error {
-	r, err := c.record()
-	if err != nil {
-		return err
-	}
-	list, err := r.Rights(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(list)
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	for _, s := range list {
-		until := "sans fin"
-		if !s.Until.IsZero() {
-			until = "jusqu'au " + s.Until.Local().Format("02/01/2006 15:04")
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s %s %s\t%s\t%s\t%s\n", s.Mode, gateway.French(string(s.Kind)), s.Party.Person, s.Party.Name, s.Party.Structure, s.Since.Local().Format("02/01/2006 15:04"), until, s.ID)
-	}
-	return w.Flush()
+	return listed(ctx, c.dmpList, gateway.SharedRecord.Rights, func(s gateway.Standing) []string {
+		return []string{string(s.Mode), gateway.French(string(s.Kind)), party(s.Party), atDate(s.Since, ""), until(s.Until, "sans fin"), s.ID}
+	})
 }
 
 type dmpNoticeCmd struct {
-	dmpOf
-	JSON bool `help:"One JSON document, for programs."`
+	dmpList
 	Told bool `help:"The patient was told: they are not listed again."`
 }
 
 func (c *dmpNoticeCmd) Run(ctx context.Context) error {
-	r, err := c.record()
-	if err != nil {
+	var last time.Time // the newest comes first
+	err := listed(ctx, c.dmpList, func(r gateway.SharedRecord, ctx context.Context) ([]gateway.Notice, error) {
+		list, err := r.Notices(ctx)
+		if len(list) > 0 {
+			last = list[0].At
+		}
+		return list, err
+	}, func(n gateway.Notice) []string {
+		return []string{atDate(n.At, ""), gateway.French(string(n.Kind)), party(n.Party), n.Reason}
+	})
+	if err != nil || !c.Told || last.IsZero() {
 		return err
 	}
-	list, err := r.Notices(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		err = json.NewEncoder(os.Stdout).Encode(list)
-	} else {
-		printNotices(list)
-	}
-	if err != nil || !c.Told || len(list) == 0 {
-		return err
-	}
-	return r.Order(ctx, gateway.DMPOrder{Do: "told", UpTo: list[0].At})
+	return c.order(ctx, gateway.DMPOrder{Do: "told", UpTo: last})
 }
 
-func printNotices(list []gateway.Notice) {
-	for _, n := range list {
-		fmt.Println(n.At.Local().Format(time.DateTime), gateway.French(string(n.Kind)), n.Party.Person, n.Party.Name, n.Party.Structure, n.Reason)
-	}
-}
-
-type dmpJournalCmd struct {
-	dmpOf
-	JSON bool `help:"One JSON document, for programs."`
-}
+type dmpJournalCmd struct{ dmpList }
 
 func (c *dmpJournalCmd) Run(ctx context.Context) error {
-	r, err := c.record()
-	if err != nil {
-		return err
-	}
-	list, err := r.Journal(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(list)
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	for _, e := range list {
+	return listed(ctx, c.dmpList, gateway.SharedRecord.Journal, func(e gateway.Entry) []string {
 		outcome := "accordé"
 		if !e.Granted {
 			outcome = "refusé " + e.Why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s %s %s\t%s\t%s %s\t%s\n", e.At.Local().Format("02/01/2006 15:04:05"), gateway.French(string(e.What)), e.Who, e.Name, gateway.French(e.Role), e.Structure, e.Purpose, e.Reason, outcome)
-	}
-	return w.Flush()
+		return []string{e.At.Local().Format("02/01/2006 15:04:05"), gateway.French(string(e.What)), words(e.Who, e.Name, gateway.French(e.Role)), e.Structure, words(e.Purpose, e.Reason), outcome}
+	})
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/gateway"
@@ -40,9 +39,12 @@ func (c *dmpGrantCmd) Run(ctx context.Context) error {
 }
 
 type dmpMembersCmd struct {
-	Config  string   `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
-	Group   string   `arg:"" help:"Identifier of the group practice."`
-	Members []string `arg:"" optional:"" help:"National identifiers of its members; none: it has none any more."`
+	Config    string   `help:"Configuration of the gateway; it must be running." default:"run/passerelle.yaml" type:"existingfile"`
+	Group     string   `arg:"" help:"Identifier of the group practice."`
+	Members   []string `arg:"" optional:"" help:"National identifiers of its members from now on."`
+	Directory bool     `help:"Those whom the national directory has there, from now on."`
+	None      bool     `help:"It has no members any more."`
+	JSON      bool     `help:"One JSON document, for programs."`
 }
 
 func (c *dmpMembersCmd) Run(ctx context.Context) error {
@@ -50,38 +52,109 @@ func (c *dmpMembersCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.Order(ctx, gateway.DMPOrder{Do: "members", Group: c.Group, Members: c.Members})
+	if len(c.Members) > 0 || c.Directory || c.None {
+		if err := r.Order(ctx, gateway.DMPOrder{Do: "members", Group: c.Group, Members: c.Members, Directory: c.Directory}); err != nil {
+			return err
+		}
+	}
+	list, err := r.Members(ctx, c.Group)
+	if err != nil {
+		return err
+	}
+	return show(c.JSON, list, func(m gateway.Member) []string {
+		return []string{party(m.Party), gateway.French(m.Party.Role), atDate(m.From, ""), until(m.Until, "")}
+	})
 }
 
-type dmpStaysCmd struct {
-	dmpOf
-	JSON bool `help:"One JSON document, for programs."`
-}
+type dmpStaysCmd struct{ dmpList }
 
 func (c *dmpStaysCmd) Run(ctx context.Context) error {
+	return listed(ctx, c.dmpList, gateway.SharedRecord.Stays, func(s gateway.Stay) []string {
+		team := "équipe autorisée"
+		if s.Refused {
+			team = "équipe refusée"
+		}
+		return []string{s.Structure, s.Number, atDate(s.From, ""), until(s.Until, "en cours"), team}
+	})
+}
+
+type dmpMasksCmd struct{ dmpList }
+
+func (c *dmpMasksCmd) Run(ctx context.Context) error {
+	return listed(ctx, c.dmpList, gateway.SharedRecord.Masks, func(m gateway.Masked) []string {
+		traits := make([]string, len(m.Traits))
+		for i, t := range m.Traits {
+			traits[i] = gateway.French(t)
+		}
+		return []string{m.UniqueID, string(m.Created), strings.Join(traits, ", ")}
+	})
+}
+
+type dmpDelegateCmd struct {
+	dmpOf
+	From      string `required:"" help:"The prescriber, by national identifier."`
+	Person    string `help:"Whom to: national identifier of a person,"`
+	Structure string `help:"or of a structure, a laboratory for instance."`
+	Name      string `help:"The name, for people."`
+	Role      string `help:"Profession, code^system."`
+}
+
+func (c *dmpDelegateCmd) Run(ctx context.Context) error {
+	return c.order(ctx, gateway.DMPOrder{Do: "delegate", From: c.From, Person: c.Person, Name: c.Name, Role: c.Role, Structure: c.Structure})
+}
+
+type dmpExtendCmd struct {
+	dmpOf
+	Right     string    `arg:"" help:"Identifier of the right."`
+	Until     time.Time `help:"Its end, YYYY-MM-DD." format:"2006-01-02" xor:"end" required:""`
+	Permanent bool      `help:"It stands until it is revoked." xor:"end" required:""`
+}
+
+func (c *dmpExtendCmd) Run(ctx context.Context) error {
+	return c.order(ctx, gateway.DMPOrder{Do: "extend", Right: c.Right, Until: c.Until})
+}
+
+type dmpAdminCmd struct {
+	dmpList
+	NoBreakGlass      *bool `name:"oppose-break-glass" help:"Nobody reads the record in an emergency." negatable:""`
+	NoRegulation      *bool `name:"oppose-regulation" help:"No regulation physician does." negatable:""`
+	MaskedInEmergency *bool `help:"What is masked stays masked in an emergency." negatable:""`
+	NoTeams           *bool `name:"refuse-teams" help:"Institutions have no collective rights." negatable:""`
+}
+
+func (c *dmpAdminCmd) Run(ctx context.Context) error {
+	w := gateway.Wishes{NoBreakGlass: c.NoBreakGlass, NoRegulation: c.NoRegulation, MaskedInEmergency: c.MaskedInEmergency, NoTeams: c.NoTeams}
+	if w != (gateway.Wishes{}) {
+		return c.order(ctx, gateway.DMPOrder{Do: "decide", Wishes: &w})
+	}
 	r, err := c.record()
 	if err != nil {
 		return err
 	}
-	list, err := r.Stays(ctx)
+	a, err := r.Administration(ctx)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(list)
+		return json.NewEncoder(os.Stdout).Encode(a)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	for _, s := range list {
-		until, team := "en cours", "équipe autorisée"
-		if !s.Until.IsZero() {
-			until = "jusqu'au " + s.Until.Local().Format("02/01/2006 15:04")
-		}
-		if s.Refused {
-			team = "équipe refusée"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Structure, s.Number, s.From.Local().Format("02/01/2006 15:04"), until, team)
+	rows := [][]string{{"état", string(a.State)}, {"consentement", words(atDate(a.Consent.At, ""), a.Consent.Where, string(a.Consent.Way)), party(a.Consent.By)},
+		{"opposition au bris de glace", yesOrNo(a.Wishes.NoBreakGlass)}, {"opposition à la régulation", yesOrNo(a.Wishes.NoRegulation)},
+		{"masqué même en urgence", yesOrNo(a.Wishes.MaskedInEmergency)}, {"refus des équipes de soins", yesOrNo(a.Wishes.NoTeams)}}
+	if a.Closing.Reason != "" {
+		rows = append(rows, []string{"fermeture", atDate(a.Closing.At, ""), a.Closing.Reason})
 	}
-	return w.Flush()
+	for _, p := range a.Representatives {
+		rows = append(rows, []string{"représentant", words(p.Person, p.Name), until(p.Until, "")})
+	}
+	return show(false, rows, func(r []string) []string { return r })
+}
+
+func yesOrNo(b *bool) string {
+	if b != nil && *b {
+		return "oui"
+	}
+	return "non"
 }
 
 type dmpTeamCmd struct {

@@ -31,6 +31,7 @@ type cli struct {
 	Mailbox    mailboxCmd    `cmd:"" help:"Deal with the mail that a gateway has set aside."`
 	Identities identitiesCmd `cmd:"" help:"Import, explain, decide and export who is who."`
 	DMP        dmpCmd        `cmd:"" name:"dmp" help:"Open and close shared records, and see to the rights on them, as patients decide."`
+	Directory  directoryCmd  `cmd:"" help:"Import and look into the national directory of professionals and structures."`
 	Policy     policyCmd     `cmd:"" help:"Explain the decisions of the access policy."`
 	Document   documentCmd   `cmd:"" help:"Show a clinical document, or what can be lifted out of it."`
 	Validate   validateCmd   `cmd:"" help:"Judge clinical documents and PDF/A files; exit status 0 nothing found, 1 findings, 2 could not be judged."`

@@ -32,7 +32,7 @@ var (
 	// cda/print sets on paper what cda/render shows on a screen.
 	// cda/schematron turns what an operator's rule sets say of a document into findings, as cda/validate does with our own rules.
 	codecs   = []string{"auth/xua", "xds/ebxml", "xds/query", "xds/xdm", "xds/wsdl", "xds/lot", "dmp/td", "pix/pixv2", "pix/pixv3", "smime", "cda/schema", "cda/validate", "cda/validate/*", "cda/schematron", "cda/extract", "cda/render", "cda/print"}
-	actors   = []string{"xds/registry", "xds/repository", "xds/federation", "pix/manager", "atna/arr", "smime/intake", "smime/post", "dmp", "notify"}
+	actors   = []string{"xds/registry", "xds/repository", "xds/federation", "pix/manager", "atna/arr", "smime/intake", "smime/post", "dmp", "directory", "account", "notify"}
 	stores   = []string{"store/*"}
 	matching = []string{"pix/match", "pix/match/*"}
 	doors    = []string{"portal", "portal/*", "fhir", "auth/login"}

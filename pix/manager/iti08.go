@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/pixv2"
@@ -51,14 +52,24 @@ func (m *Manager) serveUnreadable(ctx context.Context, c auth.Caller, head *hl7v
 }
 
 func (m *Manager) serveITI08(ctx context.Context, c auth.Caller, req *hl7v2.Message) *hl7v2.Message {
-	id := req.MSH().Field(10).Value()
-	feeds, err := pixv2.Decode(req, m.cfg.Domains)
+	answer := func(err error) *hl7v2.Message { return pixv2.Answer(req, condition(err), m.cfg.Clock(), m.cfg.NewID()) }
+	v, alone, err := m.movement(c, req)
 	if err != nil {
-		err = m.refused(ctx, c, undecoded("ITI-8", id), err)
-	} else {
-		err = m.Feed(ctx, c, feeds...)
+		return answer(m.refused(ctx, c, undecoded(string(atna.StayTold), req.MSH().Field(10).Value()), err))
 	}
-	return pixv2.Answer(req, condition(err), m.cfg.Clock(), m.cfg.NewID())
+	if !alone {
+		feeds, err := pixv2.Decode(req, m.cfg.Domains)
+		if err != nil {
+			return answer(m.refused(ctx, c, undecoded("ITI-8", req.MSH().Field(10).Value()), err))
+		}
+		if err := m.Feed(ctx, c, feeds...); err != nil {
+			return answer(err)
+		}
+	}
+	if v != nil {
+		err = m.move(ctx, c, *v)
+	}
+	return answer(err)
 }
 
 // callerOf says who sends: the node by its certificate.

@@ -120,6 +120,11 @@ func (m *Manager) NationalID(ctx context.Context, c auth.Caller, id hl7.CX) (fil
 	case !d.MayAsk(c.Node) && !d.MayFeed(c.Node):
 		return hl7.CX{}, false, nil
 	}
+	return m.nationalOf(ctx, id)
+}
+
+// nationalOf is the national identifier that a patient is linked with, as documents are filed by it.
+func (m *Manager) nationalOf(ctx context.Context, id hl7.CX) (filed hl7.CX, ok bool, err error) {
 	err = m.cfg.Store.View(ctx, func(tx Tx) error {
 		p, known, err := tx.Patient(id)
 		if err != nil || !known || !p.Vouched() || p.Alone() {

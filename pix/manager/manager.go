@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/atna"
+	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/wire/hl7v2"
@@ -29,6 +31,7 @@ type Config struct {
 	NewID     func() string // message ids of our answers; nil counts from the time of New
 	Log       *slog.Logger  // one line per feed; nil discards
 	Lenient   *hl7v2.Lenient
+	Stays     Stays  // takes movements of patients; nil: they are no business here
 	DeviceID  string // our OID, sender of v3 acknowledgements when the request names no receiver
 }
 
@@ -38,6 +41,14 @@ type Matcher interface {
 	Keys(d *pix.Demographics) []string
 	// Compare weighs whether two are one person, and says how it came to that.
 	Compare(a, b *pix.Demographics) pix.Match
+}
+
+// Stays takes the movements of patients, from those who are sources of them.
+type Stays interface {
+	// From tells whether movements are taken from who sends this one.
+	From(c auth.Caller, v pix.Movement) bool
+	// Told tells of a movement; its patient goes by the national identifier. What cannot be is a *pix.Error. The audit record is kept before it returns.
+	Told(ctx context.Context, c auth.Caller, v pix.Movement) error
 }
 
 // Manager is the actor. It is safe for concurrent use.

@@ -27,6 +27,7 @@ var places = map[pix.Place]string{
 	pix.AtPatientBirthDate:  "PID^#^7",
 	pix.AtPatientSex:        "PID^#^8",
 	pix.AtPatientAttributes: "PID^#",
+	pix.AtVisit:             "PV1^1^19",
 	pix.AtOtherID:           "PID^2^3", // of A24 and A37, which tell of two
 	pix.AtOtherAuthority:    "PID^2^3^1^4",
 }

@@ -44,6 +44,8 @@
 //	y       patient (CX.Key)                      policy.Record, as JSON
 //	H       hash of holder, patient (CX.Key)      patient; a row for each person, group and structure that a right of the record names
 //	g       group or structure                    []policy.Membership, as JSON
+//	D       text                                  directory's own rows
+//	U       text                                  account's own rows
 //	d       doc                                   xds.StoredDocument, in the order of arrival
 //	s       doc                                   -   documents that are not registered
 //	b       blob, doc                             -

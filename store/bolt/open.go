@@ -49,7 +49,10 @@ const (
 	bRecord   = 'y'
 	bHolder   = 'H'
 	bGroup    = 'g'
-	buckets   = "moiulpraxndsbAcNPqwkehMvOVXtyHg"
+	// Of their actors' own keys.
+	bDirectory = 'D'
+	bAccount   = 'U'
+	buckets    = "moiulpraxndsbAcNPqwkehMvOVXtyHgDU"
 )
 
 // ErrLocked tells that another process has the store open.
