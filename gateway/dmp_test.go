@@ -85,7 +85,6 @@ func TestSharedRecord(t *testing.T) {
 	}
 	expect("a search of who is refused", find(vihf()), denied)
 	glass := vihf()
-	glass.ID = "_2"
 	glass.Attributes[7].Values[0].Code = "bris_de_glace"
 	glass.Attributes = append(glass.Attributes, saml.Attribute{Name: "Mode_Acces_Raison", Values: []saml.Value{{Text: "Patient inconscient"}}})
 	expect("the glass, by who is refused", find(glass), denied)
