@@ -200,8 +200,8 @@ func (c *AssertionsConfig) verifier(p xua.Profile) (*xua.Verifier, error) {
 // refusalNote is the field of a transaction's record that says why an assertion was refused.
 const refusalNote = "refusal"
 
-// asks finds out who asks at a door; nil where assertions are not taken.
-func (g *Gateway) asks(door string) soap.Asks {
+// asks finds out who asks at a door; nil where assertions are not taken. A national door has a code of its own for certificates that are not for signatures.
+func (g *Gateway) asks(door string, national bool) soap.Asks {
 	if g.verifier == nil {
 		return nil
 	}
@@ -224,21 +224,24 @@ func (g *Gateway) asks(door string) soap.Asks {
 		case refused.Code == xua.NoAssertion && security.To == 0 && !required:
 			return req.Caller, nil
 		}
-		return req.Caller, g.refused(req, refused, vihf)
+		return req.Caller, g.refused(req, refused, vihf, national)
 	}
 }
 
 // refused is what the peer hears of an assertion that is not taken; what lies behind it goes to the log.
-func (g *Gateway) refused(req *soap.Request, e *xua.Error, vihf bool) error {
+func (g *Gateway) refused(req *soap.Request, e *xua.Error, vihf, national bool) error {
 	req.Note(refusalNote, strings.TrimSpace(string(e.Code)+" "+e.Attribute))
 	if behind := e.Unwrap(); behind != nil {
 		req.Note("refusal_cause", behind.Error())
 	}
-	var national []xmlpull.Name
-	if vihf && e.Code == xua.KeyUsage {
-		national = []xmlpull.Name{{Space: soap.EnvelopeNS, Local: "DMPInvalidCertificate"}}
+	if !vihf || e.Code != xua.KeyUsage {
+		return soap.SecurityFault(e.Fault(), e.Error())
 	}
-	return soap.SecurityFault(e.Fault(), e.Error(), national...)
+	code := xmlpull.Name{Space: soap.EnvelopeNS, Local: "DMPInvalidCertificate"}
+	if national {
+		return &soap.Fault{Code: soap.Sender, Subcodes: []xmlpull.Name{code}, Reason: e.Error()}
+	}
+	return soap.SecurityFault(e.Fault(), e.Error(), code)
 }
 
 // lotSigner judges who signs lots; nil where nobody asks.
