@@ -23,6 +23,7 @@ const (
 	JournalRead     Transaction = "journal-read"
 	WorklistRead    Transaction = "worklist-read"
 	GroupTold       Transaction = "group-told"
+	CertifiedRead   Transaction = "certified-read"
 )
 
 // recordEvents are those events with their names; each is about a patient's record, whichever side reports it.
@@ -52,6 +53,7 @@ var recordEvents = []struct {
 	{JournalRead, "Journal of accesses read", "R"},
 	{WorklistRead, "Worklist of records read", "R"},
 	{GroupTold, "Members of a group told", "U"},
+	{CertifiedRead, "Certified identity read", "R"},
 }
 
 // recordRow is the row of such an event.

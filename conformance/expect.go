@@ -80,7 +80,7 @@ func (k *check) problems(ctx context.Context) {
 		}
 		return
 	}
-	if k.st.Verb == "rights" || k.st.Verb == "worklist" {
+	if k.st.Verb == "rights" || k.st.Verb == "worklist" || k.st.Verb == "certify" {
 		if !end {
 			expectOutcome(ctx, k, Line{k.st.Line, "outcome", "DMPOk"})
 		}

@@ -160,14 +160,15 @@ var services = map[string]struct {
 	"rights add":    {"TD0.3", nsRights, "HabilitationsEndPoint", "setAuthorization", "dmp/habilitations", []string{"action=AJOUT", "role"}},
 	"rights remove": {"TD0.3", nsRights, "HabilitationsEndPoint", "setAuthorization", "dmp/habilitations", []string{"action=SUPPRESSION", "role"}},
 	"rights list":   {"TD1.6", nsRights, "HabilitationsEndPoint", "listAuthorizationByPatient", "dmp/habilitations", []string{"mode"}},
+	"certify":       {"TD0.0", nsPatients, "PatientCertificationEndPoint", "identityCertification", "dmp/patientCertif", []string{"nirOD", "dateNaissance", "rangNaissance=1", "nirIndividu"}},
 	"worklist":      {"TD0.4", nsPatients, "PatientSpecificEndPoint", "patientList", "dmp/patients", []string{"startDate", "dateType"}},
 }
 
-// service sends a request of these: rights add|remove|list, worklist; each line is a field and its text, attending is the role of the attending physician.
+// service sends a request of these: rights add|remove|list, worklist, certify; each line is a field and its text, attending is the role of the attending physician.
 func (s *story) service(ctx context.Context, st Step) error {
 	o, known := services[strings.Join(append([]string{st.Verb}, st.Args...), " ")]
 	if !known {
-		return errors.New("rights add, remove or list, or worklist")
+		return errors.New("rights add, remove or list, worklist or certify")
 	}
 	action := o.space + ":" + o.point + ":" + o.root
 	m := &message{tx: transaction{o.name, action, o.target, false, action + "Response", o.root + "Response"}, id: s.fresh(), target: o.target}

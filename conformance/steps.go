@@ -35,7 +35,7 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.query3(ctx, st)
 	case "record":
 		return s.record(ctx, st)
-	case "rights", "worklist":
+	case "rights", "worklist", "certify":
 		return s.service(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)

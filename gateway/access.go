@@ -12,6 +12,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/auth/xua"
+	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds/repository"
@@ -245,9 +246,30 @@ func (g *Gateway) refused(req *soap.Request, e *xua.Error, vihf, national bool) 
 }
 
 // lotSigner judges who signs lots; nil where nobody asks.
-func (g *Gateway) lotSigner() func(context.Context, []*x509.Certificate) error {
+func (g *Gateway) lotSigner() func(context.Context, auth.Caller, []*x509.Certificate) error {
 	if g.signers == nil {
 		return nil
 	}
-	return g.signers.Trust
+	return func(ctx context.Context, c auth.Caller, certs []*x509.Certificate) error {
+		if err := g.signers.Trust(ctx, certs); err != nil {
+			return err
+		}
+		return g.vouches(c, smime.HolderOf(certs[0]))
+	}
+}
+
+// errOthersLot is a lot that is signed by another than who brings it.
+var errOthersLot = errors.New("the lot is signed by another person or structure than the one that brings it")
+
+// vouches holds who signed a lot against who brings it: the person himself, or the structure in whose name he or the node speaks. Of a caller who is nobody in particular
+// nothing is known to hold it against.
+func (g *Gateway) vouches(c auth.Caller, signer smime.Holder) error {
+	structure := c.Organisation
+	if c.Capacity == auth.CapacityNode {
+		structure = g.nodeRights(c).Structure
+	}
+	if c.Person == "" && structure == "" || c.Person != "" && signer.ID == c.Person || structure != "" && signer.Structure == structure {
+		return nil
+	}
+	return errOthersLot
 }

@@ -128,14 +128,20 @@ func (s *syncBuffer) String() string {
 // runAsked runs a gateway that knows patients 0 and 1; assertions is what the configuration says of them besides the files.
 func runAsked(t *testing.T, assertions, more string) *asked {
 	t.Helper()
+	return runAskedFor(t, "", assertions, more)
+}
+
+// runAskedFor is runAsked with more about the repository.
+func runAskedFor(t *testing.T, repository, assertions, more string) *asked {
+	t.Helper()
 	dir := everybody().files(t)
 	a := &asked{t: t}
-	a.running = runLogging(t, &a.log, fmt.Sprintf(`repository: {unique_id: 1.2.250.1.999.1.2}
+	a.running = runLogging(t, &a.log, fmt.Sprintf(`repository: {unique_id: 1.2.250.1.999.1.2%[4]s}
 tls: {certificate: "%[1]s/server.pem", key: "%[1]s/server.key", client_ca: "%[1]s/ca.pem"}
 access:
   assertions: {%[2]s, anchors: ["%[1]s/ca.pem"], lists: ["%[1]s/revoked.crl"]}
   nodes: [{name: lab.example, structure: "1750100125", write: true}]
-%[3]s`, dir, assertions, more), `soap: "127.0.0.1:0"`)
+%[3]s`, dir, assertions, more, repository), `soap: "127.0.0.1:0"`)
 	a.announce(t, 0)
 	a.announce(t, 1)
 	return a
