@@ -24,6 +24,7 @@ const (
 	ITI57 Transaction = "ITI-57"
 	ITI61 Transaction = "ITI-61"
 	ITI62 Transaction = "ITI-62"
+	ITI64 Transaction = "ITI-64"
 	ITI81 Transaction = "ITI-81"
 	ITI82 Transaction = "ITI-82"
 	ITI86 Transaction = "ITI-86"
@@ -152,6 +153,8 @@ var catalogue = []row{
 	{tx: ITI8, name: "Patient Identity Feed", // [ITI-8 3.8.5.1]; Facts.Action says C, U or D
 		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}, objects: aboutMessage, message: "MSH-10"},
 	{tx: ITI30, name: "Patient Identity Management", // [ITI-30 3.30.5.1]
+		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}, objects: aboutMessage, message: "MSH-10"},
+	{tx: ITI64, name: "Notify XAD-PID Link Change", // [ITI-64 3.64.5.1]
 		responder: moment{codePatient, "U"}, initiator: moment{codePatient, "U"}, objects: aboutMessage, message: "MSH-10"},
 	{tx: ITI9, name: "PIX Query", // [ITI-9 3.9.5.1]
 		responder: moment{codeQuery, "E"}, initiator: moment{codeQuery, "E"}, objects: aboutQuery, message: "MSH-10"},

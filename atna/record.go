@@ -31,6 +31,7 @@ const (
 	AccountRead     Transaction = "account-read"
 	AccountCodeSent Transaction = "account-code-sent"
 	AccountVerified Transaction = "account-verified"
+	CertifiedRead   Transaction = "certified-read"
 )
 
 // recordEvents are those events with their names; each is about a patient's record, whichever side reports it.
@@ -68,6 +69,7 @@ var recordEvents = []struct {
 	{AccountRead, "State of an account looked at", "R"},
 	{AccountCodeSent, "One-time code made for a patient", "C"},
 	{AccountVerified, "Patient authenticated", "E"},
+	{CertifiedRead, "Certified identity read", "R"},
 }
 
 // recordRow is the row of such an event.

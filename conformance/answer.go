@@ -243,7 +243,7 @@ func (a *answer) ack() string {
 	if a.er7 != "" {
 		return a.field("MSA", 1)
 	}
-	return a.body.at("acknowledgement").attrOf("typeCode", "code")
+	return a.told().at("acknowledgement").attrOf("typeCode", "code")
 }
 
 // attrOf is an attribute of the element, or code of the child of that name.

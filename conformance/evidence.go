@@ -59,6 +59,8 @@ type SystemInfo struct {
 	Profile            map[string]string `json:"profile,omitempty"`
 	Known              map[string]string `json:"known,omitempty"`
 	Hospitals          map[string]string `json:"hospitals,omitempty"`
+	DMP                string            `json:"dmp,omitempty"`
+	People             People            `json:"people"`
 }
 
 // caseRecord is verdict.json.
@@ -70,6 +72,7 @@ type caseRecord struct {
 	Run       int64            `json:"run"`
 	Seed      string           `json:"seed"`
 	Clock     []time.Time      `json:"clock"`
+	Made      []string         `json:"made,omitempty"` // texts that took a key to make
 	Audited   bool             `json:"audited"`
 	Audit     []auditRecord    `json:"audit,omitempty"`
 	Exchanges []exchangeRecord `json:"exchanges"`
@@ -132,7 +135,7 @@ func (p *Pack) Add(r *Runner, res Result) error {
 		return err
 	}
 	if t := res.tape; t != nil {
-		rec.Clock, rec.Audit, rec.Audited = t.clock, t.came, t.audit != nil
+		rec.Clock, rec.Made, rec.Audit, rec.Audited = t.clock, t.made, t.came, t.audit != nil
 		var err error
 		if rec.Exchanges, err = p.exchanges(dir, t.exchanges); err != nil {
 			return err
@@ -177,7 +180,7 @@ func (p *Pack) Close(r *Runner, began time.Time, key *SigningKey) error {
 	}
 	s := r.SUT
 	info := RunInfo{Tool: Version(), Edition: Edition(), Suite: r.Suite.Digest(), Began: began.UTC(), Ended: time.Now().UTC(), System: SystemInfo{s.Name, s.Registry, s.Repository, s.Patients, s.MLLP,
-		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals}}
+		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People}}
 	if err := p.json("run.json", info); err != nil {
 		return err
 	}

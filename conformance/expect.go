@@ -29,6 +29,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"audit": expectAudit, "ack": expectAck, "field": expectField, "segments": expectSegments, "says": expectSays, "hides": expectHides, "header": expectHeader,
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
+	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
 }
 
 // judge holds the last answer against the expectations of its step.
@@ -69,7 +70,7 @@ func (k *check) problems(ctx context.Context) {
 			}
 			want, failed = append(want, k.named(l.Verb, rest)), failed || l.Verb == "error"
 			anywhere[rest] = true
-		case "status", "http", "fault", "ack":
+		case "status", "http", "fault", "ack", "outcome":
 			end = true
 		}
 	}
@@ -79,7 +80,13 @@ func (k *check) problems(ctx context.Context) {
 		}
 		return
 	}
-	if k.st.Verb == "query3" {
+	if k.st.Verb == "rights" || k.st.Verb == "worklist" || k.st.Verb == "certify" {
+		if !end {
+			expectOutcome(ctx, k, Line{k.st.Line, "outcome", "DMPOk"})
+		}
+		return
+	}
+	if k.st.Verb == "query3" || k.st.Verb == "record" {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the query was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
 		}

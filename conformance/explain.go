@@ -17,6 +17,8 @@ var inWords = map[string]string{
 	"hides": "the answer does not hold the text {}", "header": "the HTTP header says {}", "packaging": "the answer is framed as {}", "context": "some codeContext holds {}",
 	"segments": "the answer has so many segments: {}", "response": "the queryResponseCode, and the persons in all, told and left: {}", "detail": "the acknowledgement has the detail {}",
 	"identifiers": "the patients of the answer have these identifiers and no others: {}", "refused": "the submission fails; every error is one of the first list, one of them at a place of the second: {}", "accepted": "the submission is accepted without an error",
+	"outcome": "the status of the answer is {}", "rows": "the rows of the answer are so many, or say in a field: {}", "state": "the record of the patient is {}",
+	"observed": "an observation of the patient says {}", "attention": "the answer says of who asks: {}",
 }
 
 // lookAt says what to look at when a line did not hold.

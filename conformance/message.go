@@ -27,6 +27,7 @@ type message struct {
 	mtom     bool
 	sub      *submission // nil for queries
 	asked    []string    // documents a retrieve step names
+	who      asserting
 
 	edits   []edit
 	headers []string // Name: value lines
@@ -99,6 +100,9 @@ type writer interface {
 
 // oddity obeys a line that is about the message: how it is framed and what is changed in it.
 func (m *message) oddity(line, verb, rest string) error {
+	if done, err := m.who.says(verb, rest); done {
+		return err
+	}
 	switch verb {
 	case "in": // in header|envelope|message: OLD => NEW
 		where, change, ok := strings.Cut(rest, ": ")

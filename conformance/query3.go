@@ -95,7 +95,7 @@ func (s *story) act3(kind string, said map[string][]string) string {
 
 // expectResponse: response OK|NF|AE, the queryResponseCode; then, where the answer says them, the persons in all, told and left.
 func expectResponse(_ context.Context, k *check, l Line) {
-	ack := k.a.body.at("controlActProcess", "queryAck")
+	ack := k.a.told().at("controlActProcess", "queryAck")
 	got := []string{ack.attrOf("queryResponseCode", "code")}
 	words := strings.Fields(l.Rest)
 	if len(words) > 1 {
@@ -111,7 +111,7 @@ func expectResponse(_ context.Context, k *check, l Line) {
 // expectDetail: detail CODE [LOCATION], an acknowledgementDetail; the location counts where the system says places as we do.
 func expectDetail(_ context.Context, k *check, l Line) {
 	code, location, _ := strings.Cut(l.Rest, " ")
-	for _, d := range k.a.body.at("acknowledgement").kids("acknowledgementDetail") {
+	for _, d := range k.a.told().at("acknowledgement").kids("acknowledgementDetail") {
 		if d.kid("code").attr("code") == code && (location == "" || !k.s.r.SUT.Places || d.kid("location").text() == location) {
 			return
 		}

@@ -12,6 +12,7 @@ type Requirement struct {
 	File                     string // in conformance/requirements
 	ID, Level, Means, Status string
 	Cases                    []string
+	Why                      string // there is no case, or not the whole of it is met
 }
 
 // Requirements reads all of them, in the order of their files.
@@ -38,7 +39,7 @@ func Requirements() ([]Requirement, error) {
 			if r["id"] == "" {
 				return nil, fmt.Errorf("%s: a stanza has no id: %.40q", name.Name(), stanza)
 			}
-			out = append(out, Requirement{name.Name(), r["id"], r["level"], r["means"], r["status"], strings.Fields(r["cases"])})
+			out = append(out, Requirement{name.Name(), r["id"], r["level"], r["means"], r["status"], strings.Fields(r["cases"]), r["why"]})
 		}
 	}
 	return out, nil

@@ -104,6 +104,7 @@ const (
 	nsRMD        = "urn:ihe:iti:rmd:2017"
 	nsXOP        = "http://www.w3.org/2004/08/xop/include"
 	nsHL7        = "urn:hl7-org:v3"
+	nsWSSE       = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 )
 
 // transaction is what a step's verb sends: the action, where to, and how.

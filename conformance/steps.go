@@ -33,6 +33,10 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.feed3(ctx, st)
 	case "query3":
 		return s.query3(ctx, st)
+	case "record":
+		return s.record(ctx, st)
+	case "rights", "worklist", "certify":
+		return s.service(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
 	case "next-second":
@@ -54,6 +58,9 @@ func expects(st Step, verb string) bool {
 }
 
 func (s *story) exchange(ctx context.Context, m *message) (*answer, error) {
+	if err := s.attach(m); err != nil {
+		return nil, err
+	}
 	contentType, body, err := m.render()
 	if err != nil {
 		return nil, err
@@ -66,7 +73,7 @@ func (s *story) exchange(ctx context.Context, m *message) (*answer, error) {
 		k, v, _ := strings.Cut(line, ":")
 		h.Set(k, strings.TrimSpace(v))
 	}
-	return s.r.SUT.sendHTTP(ctx, http.MethodPost, m.target, h, body, m.chunked)
+	return s.r.SUT.sendHTTP(s.r.SUT.connecting(ctx, m.who), http.MethodPost, m.target, h, body, m.chunked)
 }
 
 // ask runs a stored query of the harness's own.
@@ -204,7 +211,7 @@ func (s *story) feed3(ctx context.Context, st Step) error {
 func (s *story) send3(ctx context.Context, m *message, body string) (err error) {
 	m.envelope = `<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="` + nsEnvelope + `" xmlns:wsa="` + nsWSA + `"><env:Header><wsa:Action>` + m.tx.action +
 		`</wsa:Action><wsa:MessageID>` + m.id + `</wsa:MessageID></env:Header><env:Body>` + body + `</env:Body></env:Envelope>`
-	s.sent = m
+	s.sent, s.seen = m, s.r.audit.count()
 	s.last, err = s.exchange(ctx, m)
 	return err
 }

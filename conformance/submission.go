@@ -88,7 +88,7 @@ func (b *submission) add(kind, template, name, id string, more map[string]string
 // line obeys one line of a register or provide step; it tells false for a verb that is about the message, not the submission.
 func (b *submission) line(verb, rest string) (bool, error) {
 	words := strings.Fields(rest)
-	need := map[string]int{"entry": 1, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1, "version": 3, "status": 3, "submit": 1}[verb]
+	need := map[string]int{"entry": 1, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1, "version": 3, "status": 3, "submit": 1, "wrote": 1}[verb]
 	if len(words) < need {
 		return true, fmt.Errorf("%s wants %d words", verb, need)
 	}
@@ -121,6 +121,8 @@ func (b *submission) line(verb, rest string) (bool, error) {
 		b.without = append(b.without, words[0])
 	case "extra":
 		b.extra = append(b.extra, words[0])
+	case "wrote":
+		return true, b.wrote(words[0])
 	case "inline":
 		b.inline = true
 	case "set", "drop", "twice", "add", "values", "mark", "strip":

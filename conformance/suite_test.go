@@ -42,7 +42,7 @@ func TestRequirements(t *testing.T) {
 				k, v, _ := strings.Cut(line, ":")
 				r[k] = strings.TrimSpace(v)
 			}
-			if r["id"] == "" || r["means"] == "" || r["cases"] == "" || !slices.Contains([]string{"shall", "should", "may"}, r["level"]) ||
+			if r["id"] == "" || r["means"] == "" || r["cases"] == "" && r["why"] == "" || r["status"] == "yes" && r["why"] != "" || !slices.Contains([]string{"shall", "should", "may"}, r["level"]) ||
 				!slices.Contains([]string{"yes", "no", "partly"}, r["status"]) || ids[r["id"]] {
 				t.Errorf("%s: stanza %q is incomplete or comes twice", name, r["id"])
 			}

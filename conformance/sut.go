@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -35,6 +36,8 @@ type SUT struct {
 	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
 	Profile            map[string]string `yaml:"profile"`        // settings that cases may require
 	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
+	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
+	People             People            `yaml:"people"`
 	TLS                TLSFiles          `yaml:"tls"`
 	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
 
@@ -60,7 +63,7 @@ func LoadSUT(file string) (*SUT, error) {
 	if err := yaml.UnmarshalWithOptions(text, s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key} {
+	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key, &s.People.Folder} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(file), *p)
 		}
@@ -76,7 +79,7 @@ func (s *SUT) Open() error {
 			return fmt.Errorf("the system under test has no %s", name)
 		}
 	}
-	for _, address := range []string{s.Registry, s.Repository, s.Patients, s.MLLP} {
+	for _, address := range []string{s.Registry, s.Repository, s.Patients, s.MLLP, s.DMP} {
 		if u, err := url.Parse(address); err == nil && u.User != nil {
 			return fmt.Errorf("the address of %s holds a name or a password: what is sent and reported shows addresses", u.Host)
 		}
@@ -102,7 +105,7 @@ func (s *SUT) Open() error {
 		}
 		s.tls.Certificates = []tls.Certificate{pair}
 	}
-	s.client = &http.Client{Timeout: s.Timeout, Transport: &http.Transport{DialContext: s.dialTCP, DialTLSContext: s.dialTLS, DisableCompression: true, MaxIdleConnsPerHost: 64},
+	s.client = &http.Client{Timeout: s.Timeout, Transport: &connections{sut: s, by: map[string]*http.Transport{}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return nil
 }
@@ -149,6 +152,9 @@ func (s *SUT) url(target string) string {
 		return s.Repository
 	case "patients":
 		return s.Patients
+	}
+	if service, ok := strings.CutPrefix(target, "dmp/"); ok && s.DMP != "" {
+		return s.DMP + "/" + service
 	}
 	return ""
 }
@@ -254,12 +260,65 @@ func (s *SUT) dialTCP(ctx context.Context, network, address string) (net.Conn, e
 	return &wireConn{Conn: c}, nil
 }
 
-func (s *SUT) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
-	defer cancel()
-	c, err := (&tls.Dialer{Config: s.tls}).DialContext(ctx, network, address)
+func (s *SUT) dialTLS(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+		defer cancel()
+		c, err := (&tls.Dialer{Config: config}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &wireConn{Conn: c}, nil
+	}
+}
+
+// connections are those of HTTP, by who makes them: ourselves, or one of the people of the description.
+type connections struct {
+	sut *SUT
+	mu  sync.Mutex
+	by  map[string]*http.Transport
+}
+
+// connectingAs is the key of a context that says who makes a connection.
+type connectingAs struct{}
+
+func (s *SUT) connecting(ctx context.Context, a asserting) context.Context {
+	return context.WithValue(ctx, connectingAs{}, s.connection(a))
+}
+
+// RoundTrip sends a request over a connection of who makes it.
+func (c *connections) RoundTrip(req *http.Request) (*http.Response, error) {
+	who, _ := req.Context().Value(connectingAs{}).(string)
+	t, err := c.of(who)
 	if err != nil {
 		return nil, err
 	}
-	return &wireConn{Conn: c}, nil
+	return t.RoundTrip(req)
+}
+
+func (c *connections) of(who string) (*http.Transport, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.by[who]; t != nil {
+		return t, nil
+	}
+	config := c.sut.tls.Clone()
+	if who != "" {
+		pair, err := tls.LoadX509KeyPair(c.sut.People.file(who, "connect.pem"), c.sut.People.file(who, "connect.key"))
+		if err != nil {
+			return nil, fmt.Errorf("the certificate of %s: %w", who, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	c.by[who] = &http.Transport{DialContext: c.sut.dialTCP, DialTLSContext: c.sut.dialTLS(config), DisableCompression: true, MaxIdleConnsPerHost: 64}
+	return c.by[who], nil
+}
+
+// CloseIdleConnections ends those that nobody uses.
+func (c *connections) CloseIdleConnections() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.by {
+		t.CloseIdleConnections()
+	}
 }

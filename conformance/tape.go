@@ -35,6 +35,8 @@ type tape struct {
 	marks     []int         // audit records that had come before each exchange
 	clock     []time.Time   // what the case read from the clock
 	read      int           // readings given back
+	made      []string      // texts that took a key to make
+	madeRead  int           // given back
 	drift     []int         // numbers of exchanges (from 1) whose request is not the one recorded
 	due       []auditRecord // records to deliver when their exchange is given back
 	came      []auditRecord // records about the case

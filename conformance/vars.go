@@ -22,6 +22,7 @@ type story struct {
 	documents map[string]string // content by entry name
 	audited   map[int]bool      // audit messages that an expectation has taken
 	last      *answer
+	assertion string // the last that was sent
 	sent      *message
 	before    string // what the registry held of the submission before the step
 	seen      int    // audit messages received before the step
@@ -158,6 +159,10 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 			return "^^^&" + oid + "&ISO", nil
 		} else if ok {
 			return oid, nil
+		}
+	case "author", "institution", "person", "structure":
+		if p, known := s.r.SUT.People.Professionals[name]; known {
+			return map[string]string{"author": p.named("author"), "institution": p.named("institution"), "person": p.ID, "structure": p.Structure}[kind], nil
 		}
 	case "long":
 		var n int

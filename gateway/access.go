@@ -12,6 +12,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/auth/xua"
+	"github.com/passerelle-sante/passerelle/smime"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds/repository"
@@ -200,8 +201,8 @@ func (c *AssertionsConfig) verifier(p xua.Profile) (*xua.Verifier, error) {
 // refusalNote is the field of a transaction's record that says why an assertion was refused.
 const refusalNote = "refusal"
 
-// asks finds out who asks at a door; nil where assertions are not taken.
-func (g *Gateway) asks(door string) soap.Asks {
+// asks finds out who asks at a door; nil where assertions are not taken. A national door has a code of its own for certificates that are not for signatures.
+func (g *Gateway) asks(door string, national bool) soap.Asks {
 	if g.verifier == nil {
 		return nil
 	}
@@ -224,27 +225,51 @@ func (g *Gateway) asks(door string) soap.Asks {
 		case refused.Code == xua.NoAssertion && security.To == 0 && !required:
 			return req.Caller, nil
 		}
-		return req.Caller, g.refused(req, refused, vihf)
+		return req.Caller, g.refused(req, refused, vihf, national)
 	}
 }
 
 // refused is what the peer hears of an assertion that is not taken; what lies behind it goes to the log.
-func (g *Gateway) refused(req *soap.Request, e *xua.Error, vihf bool) error {
+func (g *Gateway) refused(req *soap.Request, e *xua.Error, vihf, national bool) error {
 	req.Note(refusalNote, strings.TrimSpace(string(e.Code)+" "+e.Attribute))
 	if behind := e.Unwrap(); behind != nil {
 		req.Note("refusal_cause", behind.Error())
 	}
-	var national []xmlpull.Name
-	if vihf && e.Code == xua.KeyUsage {
-		national = []xmlpull.Name{{Space: soap.EnvelopeNS, Local: "DMPInvalidCertificate"}}
+	if !vihf || e.Code != xua.KeyUsage {
+		return soap.SecurityFault(e.Fault(), e.Error())
 	}
-	return soap.SecurityFault(e.Fault(), e.Error(), national...)
+	code := xmlpull.Name{Space: soap.EnvelopeNS, Local: "DMPInvalidCertificate"}
+	if national {
+		return &soap.Fault{Code: soap.Sender, Subcodes: []xmlpull.Name{code}, Reason: e.Error()}
+	}
+	return soap.SecurityFault(e.Fault(), e.Error(), code)
 }
 
 // lotSigner judges who signs lots; nil where nobody asks.
-func (g *Gateway) lotSigner() func(context.Context, []*x509.Certificate) error {
+func (g *Gateway) lotSigner() func(context.Context, auth.Caller, []*x509.Certificate) error {
 	if g.signers == nil {
 		return nil
 	}
-	return g.signers.Trust
+	return func(ctx context.Context, c auth.Caller, certs []*x509.Certificate) error {
+		if err := g.signers.Trust(ctx, certs); err != nil {
+			return err
+		}
+		return g.vouches(c, smime.HolderOf(certs[0]))
+	}
+}
+
+// errOthersLot is a lot that is signed by another than who brings it.
+var errOthersLot = errors.New("the lot is signed by another person or structure than the one that brings it")
+
+// vouches holds who signed a lot against who brings it: the person himself, or the structure in whose name he or the node speaks. Of a caller who is nobody in particular
+// nothing is known to hold it against.
+func (g *Gateway) vouches(c auth.Caller, signer smime.Holder) error {
+	structure := c.Organisation
+	if c.Capacity == auth.CapacityNode {
+		structure = g.nodeRights(c).Structure
+	}
+	if c.Person == "" && structure == "" || c.Person != "" && signer.ID == c.Person || structure != "" && signer.Structure == structure {
+		return nil
+	}
+	return errOthersLot
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,14 +128,20 @@ func (s *syncBuffer) String() string {
 // runAsked runs a gateway that knows patients 0 and 1; assertions is what the configuration says of them besides the files.
 func runAsked(t *testing.T, assertions, more string) *asked {
 	t.Helper()
+	return runAskedFor(t, "", assertions, more)
+}
+
+// runAskedFor is runAsked with more about the repository.
+func runAskedFor(t *testing.T, repository, assertions, more string) *asked {
+	t.Helper()
 	dir := everybody().files(t)
 	a := &asked{t: t}
-	a.running = runLogging(t, &a.log, fmt.Sprintf(`repository: {unique_id: 1.2.250.1.999.1.2}
+	a.running = runLogging(t, &a.log, fmt.Sprintf(`repository: {unique_id: 1.2.250.1.999.1.2%[4]s}
 tls: {certificate: "%[1]s/server.pem", key: "%[1]s/server.key", client_ca: "%[1]s/ca.pem"}
 access:
   assertions: {%[2]s, anchors: ["%[1]s/ca.pem"], lists: ["%[1]s/revoked.crl"]}
   nodes: [{name: lab.example, structure: "1750100125", write: true}]
-%[3]s`, dir, assertions, more), `soap: "127.0.0.1:0"`)
+%[3]s`, dir, assertions, more, repository), `soap: "127.0.0.1:0"`)
 	a.announce(t, 0)
 	a.announce(t, 1)
 	return a
@@ -170,6 +177,11 @@ func (a *asked) post(client *http.Client, c badCase) (short, whole string) {
 	return inShort(a.t, c.name, resp, body), string(body)
 }
 
+// nextAssertion names assertions: one that bears the name of another is a replay, and refused as such.
+func nextAssertion() string { return fmt.Sprintf("_%d", assertions.Add(1)) }
+
+var assertions atomic.Int64
+
 // vihf is the assertion of a doctor who asks about patient 0 with her card; it is of the French frame of 2017.
 func vihf() *saml.Assertion {
 	now := time.Now().UTC().Truncate(time.Second)
@@ -177,7 +189,7 @@ func vihf() *saml.Assertion {
 		return saml.Attribute{Name: name, Values: []saml.Value{{Text: value}}}
 	}
 	return &saml.Assertion{
-		ID: "_1", IssueInstant: now.Add(-time.Minute),
+		ID: nextAssertion(), IssueInstant: now.Add(-time.Minute),
 		Issuer:  saml.NameID{Value: "CN=" + doctor + ",OU=Médecin,O=TEST,C=FR", Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"},
 		Subject: saml.NameID{Value: doctor},
 		Authn:   []saml.AuthnStatement{{Instant: now.Add(-time.Hour), ClassRef: "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"}},
@@ -195,7 +207,7 @@ func vihf() *saml.Assertion {
 func ofProvider() *saml.Assertion {
 	now := time.Now().UTC().Truncate(time.Second)
 	return &saml.Assertion{
-		ID: "_1", IssueInstant: now,
+		ID: nextAssertion(), IssueInstant: now,
 		Issuer: saml.NameID{Value: "https://idp.example.org"}, Subject: saml.NameID{Value: "anne@example.org", SPProvidedID: "anne"},
 		Confirmations: []saml.Confirmation{{Method: "urn:oasis:names:tc:SAML:2.0:cm:bearer"}},
 		Conditions:    &saml.Conditions{NotBefore: now, NotOnOrAfter: now.Add(time.Hour), Audiences: [][]string{{"urn:us"}}},
@@ -259,16 +271,16 @@ func TestAssertedCaller(t *testing.T) {
 		people       []atna.ActiveParticipant
 		purpose      atna.CodedValue
 		details      string
-		log          string
+		log          string // behind the name of the assertion
 	}{
 		{"vihf", "profile: vihf, required: {registry: true, repository: true}", glass, w.doctorSign, w.doctorAuth, []atna.ActiveParticipant{
 			{UserID: doctor, UserName: "<" + doctor + "@CN=" + doctor + ",OU=Médecin,O=TEST,C=FR>", UserIsRequestor: true, RoleIDCodes: []atna.CodedValue{role("10", "1.2.250.1.71.1.2.7"), role("SM26", "1.2.250.1.71.4.2.5")}},
 			structure("499900000001")}, atna.CodedValue{Code: "bris_de_glace", System: "1.2.250.1.213.1.1.4.248", Text: "Accès bris de glace"},
-			"Mode_Acces_Raison=Patient inconscient LPS_Nom=Cabinet 3 ", "assertion=_1 role=10^1.2.250.1.71.1.2.7 purpose=bris_de_glace^1.2.250.1.213.1.1.4.248"},
+			"Mode_Acces_Raison=Patient inconscient LPS_Nom=Cabinet 3 ", "role=10^1.2.250.1.71.1.2.7 purpose=bris_de_glace^1.2.250.1.213.1.1.4.248"},
 		{"xua", `profile: xua, audiences: ["urn:us"], required: {registry: true, repository: true}`, ofProvider(), w.provider, w.hospitalAuth, []atna.ActiveParticipant{
 			{UserID: "anne@example.org", AlternativeUserID: "Anne Testeuse", UserName: "anne<anne@example.org@https://idp.example.org>", UserIsRequestor: true, RoleIDCodes: []atna.CodedValue{role("46255001", "2.16.840.1.113883.6.96")}},
 			structure("urn:oid:1.2.3")}, role("TREATMENT", "2.16.840.1.113883.3.18.7.1"), "",
-			"assertion=_1 role=46255001^2.16.840.1.113883.6.96 purpose=TREATMENT^2.16.840.1.113883.3.18.7.1"},
+			"role=46255001^2.16.840.1.113883.6.96 purpose=TREATMENT^2.16.840.1.113883.3.18.7.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := runAsked(t, c.config, "")
@@ -301,7 +313,7 @@ func TestAssertedCaller(t *testing.T) {
 			if n := len(all) - 4; n != 4 { // ITI-41 and its ITI-42, two ITI-18
 				t.Errorf("%d records", n)
 			}
-			if n := strings.Count(a.log.String(), c.log); n != 3 {
+			if n := strings.Count(a.log.String(), "assertion="+c.a.ID+" "+c.log); n != 3 {
 				t.Errorf("%d lines of the log tell of it:\n%s", n, a.log.String())
 			}
 		})

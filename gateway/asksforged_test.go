@@ -27,7 +27,9 @@ func TestForgedAssertions(t *testing.T) {
 	w, good := everybody(), goodMessages()
 	a := runAsked(t, "profile: vihf", "")
 	node := a.as(w.doctorAuth)
-	m := sigattack.Message{Text: signed(t, good.find, vihf(), w.doctorSign), Signer: w.doctorSign.Certificate, Small: w.small.Certificate, Curve: w.curve.Certificate, Stranger: w.stranger.Certificate}
+	who := vihf()
+	who.ID = "_1" // as the attacks know it
+	m := sigattack.Message{Text: signed(t, good.find, who, w.doctorSign), Signer: w.doctorSign.Certificate, Small: w.small.Certificate, Curve: w.curve.Certificate, Stranger: w.stranger.Certificate}
 	if got, _ := a.post(node, toRegistry("not forged", m.Text)); !strings.HasSuffix(got, "\nSuccess\n") {
 		t.Fatal(got)
 	}
@@ -150,9 +152,9 @@ type refusedCase struct {
 func TestReplayedAssertion(t *testing.T) {
 	w, good := everybody(), goodMessages()
 	a := runAsked(t, `profile: xua, audiences: ["urn:us"]`, "")
-	m := signed(t, good.find, ofProvider(), w.provider)
-	other := ofProvider()
-	other.Subject.Value = "eve@example.org"
+	first, other := ofProvider(), ofProvider()
+	m := signed(t, good.find, first, w.provider)
+	other.ID, other.Subject.Value = first.ID, "eve@example.org"
 	const replayed = faulted + "s:FailedAuthentication: AssertionOfAnotherNode\n"
 	for _, c := range []struct {
 		send badCase

@@ -200,7 +200,9 @@ func (g *Gateway) dmpServices(same []service) []service {
 	habilitations := operations(
 		row{rights + ":HabilitationsEndPoint:setAuthorization", rights + ":HabilitationsEndPoint:setAuthorizationResponse", rights, "setAuthorization", g.dmp.AnswerSetAuthorization},
 		row{rights + ":HabilitationsEndPoint:listAuthorizationByPatient", rights + ":HabilitationsEndPoint:listAuthorizationByPatientResponse", rights, "listAuthorizationByPatient", g.dmp.AnswerListAuthorization})
-	list := []service{{g.cfg.DMP.Path + "/patients", soap.Service{Name: "dmp-patients", Operations: people}},
+	certification := operations(
+		row{patients + ":PatientCertificationEndPoint:identityCertification", patients + ":PatientCertificationEndPoint:identityCertificationResponse", patients, "identityCertification", g.certify})
+	list := []service{{g.cfg.DMP.Path + "/patientCertif", soap.Service{Name: "dmp-certification", Operations: certification}}, {g.cfg.DMP.Path + "/patients", soap.Service{Name: "dmp-patients", Operations: people}},
 		{g.cfg.DMP.Path + "/habilitations", soap.Service{Name: "dmp-habilitations", Operations: habilitations}}}
 	for _, s := range same {
 		switch s.path {
@@ -219,6 +221,7 @@ var nationalEvents = map[string]atna.Transaction{
 	"urn:hl7-org:v3:PRPA_IN201311UV02":                                          atna.RecordOpened,
 	"urn:hl7-org:v3:PRPA_IN201314UV02":                                          atna.RecordChanged,
 	"urn:si-dmp-patients:PatientSpecificEndPoint:patientList":                   atna.WorklistRead,
+	"urn:si-dmp-patients:PatientCertificationEndPoint:identityCertification":    atna.CertifiedRead,
 	"urn:si-dmp-habilitations:HabilitationsEndPoint:setAuthorization":           atna.RightGained,
 	"urn:si-dmp-habilitations:HabilitationsEndPoint:listAuthorizationByPatient": atna.RightsRead,
 }

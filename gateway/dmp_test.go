@@ -86,7 +86,6 @@ func TestSharedRecord(t *testing.T) {
 	}
 	expect("a search of who is refused", find(who), denied)
 	glass := vihf()
-	glass.ID = "_2"
 	glass.Attributes[7].Values[0].Code = "bris_de_glace"
 	glass.Attributes = append(glass.Attributes, saml.Attribute{Name: "Mode_Acces_Raison", Values: []saml.Value{{Text: "Patient inconscient"}}})
 	expect("the glass, by who is refused", find(glass), denied)
@@ -132,7 +131,11 @@ func TestSharedRecord(t *testing.T) {
 func TestRealMessages(t *testing.T) {
 	dir := oracle.Path(t, "samples/dmp")
 	w := everybody()
-	a := runAsked(t, "profile: vihf, required: {dmp: true}", sharedRules)
+	domain, err := filepath.Abs("demo/affinity-fr.yaml") // which knows the national statuses
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := runAsked(t, "profile: vihf, required: {dmp: true}", sharedRules+fmt.Sprintf("registry: {affinity_domain: %q}\n", domain))
 	a.feed(t, strings.Join([]string{`MSH|^~\&|GAM|HOP|PASS|P|20260101||ADT^A28^ADT_A05|M1|P|2.5`, `EVN||20260101`, `PID|||207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH||PAT-TROIS^DOMINIQUE^^^^^L||19700505|M`}, "\r"))
 	record := gateway.SharedRecord{Data: a.data, Patient: "207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH"}
 	if err := record.Order(context.Background(), gateway.DMPOrder{Do: "open", Consent: true, Where: "Guichet", Notice: "2026-1"}); err != nil {
@@ -152,6 +155,16 @@ func TestRealMessages(t *testing.T) {
 	}
 	send("TD0.2_request.xml", "patients", "PRPA_IN201308UV02", `code="active"`, "207058575627097")
 	send("TD0.3_request.xml", "habilitations", "setAuthorizationResponse", ">DMPOk<")
+	// The published change of a status: it leaves out what its parts belong to.
+	good := goodMessages()
+	deposit := strings.NewReplacer(strings.ReplaceAll(sample.PatientID(0).String(), "&", "&amp;"), "207058575627097^^^&amp;1.2.250.1.213.1.4.10&amp;ISO^NH", string(sample.Submission(77, 1, 0, when).Entries[0].ID), "urn:uuid:fe5287a2-ae6a-11eb-8f5d-0050569e422e").Replace(good.provide)
+	about := vihf()
+	about.Subject.Value, about.Attributes[2].Values[0].Text, about.Attributes[5].Values[0].Text = "899900063480", "499900063480001", "207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH"
+	if got, _ := a.post(a.as(connect), toRepository("provide", related(signed(t, deposit, about, sign), part("doc@x", good.doc)))); !strings.HasSuffix(got, "Success\n") {
+		t.Fatal(got)
+	}
+	send("TD3.3d_request.xml", "registry", "ResponseStatusType:Success")
+	send("TD3.3d_request.xml", "registry", "ResponseStatusType:Failure", "XDSMetadataUpdateError") // it is put away already
 	send("TD1.4_request.xml", "patients", "PRPA_IN201314ResponseUV02")
 	send("TD0.2_request.xml", "patients", `code="terminated"`)
 }

@@ -94,7 +94,7 @@ func (g *Gateway) handler() (http.Handler, error) {
 		return nil, err
 	}
 	for _, s := range services {
-		s.service.Asks = g.asks(s.service.Name)
+		s.service.Asks = g.asks(s.service.Name, g.cfg.DMP.Enabled && strings.HasPrefix(s.path, g.cfg.DMP.Path+"/"))
 		h, err := g.soap.Handler(s.service)
 		if err != nil {
 			return nil, err

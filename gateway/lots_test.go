@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/passerelle-sante/passerelle/internal/testpki"
 	"github.com/passerelle-sante/passerelle/wire/xmlsig"
 	"github.com/passerelle-sante/passerelle/xds"
+	"github.com/passerelle-sante/passerelle/xds/ebxml"
 	"github.com/passerelle-sante/passerelle/xds/lot"
 	"github.com/passerelle-sante/passerelle/xds/xdsclient"
 )
@@ -94,6 +96,33 @@ func TestSignedLots(t *testing.T) {
 		got := slices.DeleteFunc(g.trail(t), func(l string) bool { return !strings.Contains(l, " ITI-41 C 4 ") })
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: audit\n got %q\nwant %q", rule, got, want)
+		}
+	}
+}
+
+// TestLotOfWhoBringsIt: a lot is signed by the person who brings it or by the structure he or the node speaks for, and by nobody else.
+func TestLotOfWhoBringsIt(t *testing.T) {
+	w := everybody()
+	a := runAskedFor(t, ", lot_signature: verify", "profile: vihf", "")
+	const others = "the lot is signed by another person or structure than the one that brings it"
+	mine := certified(w.ca, "rsa2048", pkix.Name{CommonName: "sign.lab.example", OrganizationalUnit: []string{"1750100125"}}, x509.KeyUsageContentCommitment)
+	for n, c := range []struct {
+		name   string
+		who    bool // the doctor, by her assertion; else the laboratory's node
+		signer testpki.Identity
+		want   string
+	}{{"her own", true, w.doctorSign, ""}, {"a structure that is not hers", true, w.clinicSign, others}, {"the laboratory's", false, mine, ""}, {"a doctor's, by the laboratory", false, w.doctorSign, others}} {
+		sub, docs := signedLot(t, n, c.signer)
+		ids := map[xds.ObjectID]string{sub.Entries[0].ID: "one@x", sub.Entries[1].ID: "two@x"}
+		message, node := envelope(provideAction, string(ebxml.AppendProvideAndRegister(nil, sub, func(id xds.ObjectID) string { return ids[id] }))), a.as(w.lab)
+		if c.who {
+			about := vihf()
+			about.Attributes[5].Values[0].Text = sample.PatientID(1).String()
+			message, node = signed(t, message, about, w.doctorSign), a.as(w.doctorAuth)
+		}
+		short, whole := a.post(node, toRepository(c.name, related(message, part("one@x", string(docs[0])), part("two@x", string(docs[1])))))
+		if (c.want == "") != strings.HasSuffix(short, "\nSuccess\n") || !strings.Contains(whole, c.want) {
+			t.Errorf("%s: %s", c.name, short)
 		}
 	}
 }

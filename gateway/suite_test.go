@@ -14,12 +14,12 @@ import (
 	"github.com/passerelle-sante/passerelle/gateway"
 )
 
-// suiteConfig is a gateway on loopback ports that the system chooses; the three %s are the audit receiver, and what a profile adds.
+// suiteConfig is a gateway on loopback ports that the system chooses; the %s are what a profile adds to the registry, the audit receiver, quirks, and what a profile has besides.
 const suiteConfig = `
 node: {name: passerelle-suite, home_community_id: urn:oid:1.2.250.1.999.1}
 data: data
 listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"}
-tls: {certificate: pki/server.pem, key: pki/server.key, client_ca: pki/ca.pem}
+tls: {certificate: pki/server.pem, key: pki/server.key, client_ca: clients.pem}
 registry: {affinity_domain: affinity-fr.yaml%s}
 repository: {unique_id: 1.2.250.1.999.1.2}
 removal: {nodes: ["*"]}
@@ -34,18 +34,45 @@ patients:
       - {oid: 1.2.250.1.213.1.4.10} # of the patients of the suite, whom cases link at will
 audit: {forward: [{name: suite, address: "tcp://%s"}]}
 soap: {quirks: {%s}}
+%s`
+
+// What the profiles have besides: who asks with assertions, and the rules of a shared record.
+const (
+	suiteXUA = `access: {assertions: {profile: xua, audiences: ["urn:oid:1.2.250.1.999.1"], anchors: [people/authority.pem], lists: [people/revoked.crl]}}
 `
+	suiteRules = `policy: {rules: france, tables: tables}
+dmp: {enabled: true, device_id: 1.2.250.1.999.4.1}
+access:
+  assertions: {profile: vihf, required: {registry: true, repository: true, dmp: true}, audiences: ["urn:oid:1.2.250.1.999.1"], anchors: [people/authority.pem], lists: [people/revoked.crl]}
+  nodes: [{name: demo-client, structure: "1750100125", read: true, write: true}]
+`
+)
 
 // quirksOff are the quirks of docs/quirks.md that the SOAP doors know.
 var quirksOff = []string{"start-without-brackets", "encoded-cid", "root-without-content-id", "bare-lf", "base64-part", "inline-document",
-	"missing-action-parameter", "answer-without-mtom", "bom", "urn-oid"}
+	"missing-action-parameter", "answer-without-mtom", "bom", "urn-oid", "implied-parent"}
 
 // TestSuite replays the conformance suite against a gateway in this process, as the demo configures it.
 func TestSuite(t *testing.T) { replay(t, nil) }
 
 // TestSuiteStrict replays the cases that need another configuration: every quirk off, small answers, extra metadata not kept.
 func TestSuiteStrict(t *testing.T) {
-	replay(t, map[string]string{"quirks": "off", "max_results": "3", "extra_metadata": "drop"})
+	replay(t, map[string]string{"quirks": "off", "max_results": "3", "extra_metadata": "drop", "assertions": "xua"})
+}
+
+// TestSuiteRules replays those that need the rules of a shared record.
+func TestSuiteRules(t *testing.T) {
+	replay(t, map[string]string{"rules": "france", "assertions": "vihf"})
+}
+
+// runs tells whether a system of a profile runs a case.
+func runs(c *conformance.Case, profile map[string]string) bool {
+	for key, value := range c.Requires {
+		if profile[key] != value {
+			return false
+		}
+	}
+	return (len(c.Requires) == 0) == (profile == nil)
 }
 
 func replay(t *testing.T, profile map[string]string) {
@@ -65,7 +92,7 @@ func replay(t *testing.T, profile map[string]string) {
 	}
 	t.Cleanup(sut.Close)
 	for _, c := range suite.Cases {
-		if (len(c.Requires) == 0) != (profile == nil) {
+		if !runs(c, profile) {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
@@ -90,14 +117,29 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 	if _, err := gateway.DemoFiles(dir); err != nil {
 		t.Fatal(err)
 	}
-	registry, quirks := "", ""
-	if profile != nil {
+	registry, quirks, more, described := "", "", "", "sut.yaml"
+	switch {
+	case profile["rules"] != "":
+		more, described = suiteRules, "sut-rules.yaml"
+		writeTables(t, filepath.Join(dir, "tables"))
+		edit(t, filepath.Join(dir, "affinity-fr.yaml"), "\n      urn:ihe:iti:xds-sd:pdf:2008:", "\n      urn:ihe:iti:bppc:2007: Consentement\n      urn:ihe:iti:xds-sd:pdf:2008:")
+	case profile != nil:
+		more, described = suiteXUA, "sut-strict.yaml"
 		registry = ", max_results: 3, max_references: 3"
 		quirks = strings.Join(quirksOff, ": false, ") + ": false"
-		dropExtraMetadata(t, filepath.Join(dir, "affinity-fr.yaml"))
+		edit(t, filepath.Join(dir, "affinity-fr.yaml"), "extra_metadata: keep", "extra_metadata: drop")
 	}
+	sut, err := conformance.LoadSUT("../conformance/sut/" + described)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sut.People.Folder = filepath.Join(dir, "people")
+	if err := conformance.MakePeople(&sut.People); err != nil {
+		t.Fatal(err)
+	}
+	joined(t, filepath.Join(dir, "clients.pem"), filepath.Join(dir, "pki/ca.pem"), filepath.Join(dir, "people/authority.pem"))
 	file := filepath.Join(dir, "suite.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, registry, auditAddress, quirks), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, registry, auditAddress, quirks, more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := gateway.Load(file, nil)
@@ -126,7 +168,37 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 			Patients: base + gateway.PatientsPath, MLLP: "tcp://" + g.Address("plain_mllp"), RepositoryUniqueID: "1.2.250.1.999.1.2",
 			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10",
 			Hospitals: map[string]string{"north": "1.2.250.1.999.7.1", "south": "1.2.250.1.999.7.2", "closed": "1.2.250.1.999.7.3", "national": "1.2.250.1.213.1.4.11"}, Places: true, Profile: profile,
+			DMP: base + "/si-dmp-server/v2/services", People: sut.People,
 			TLS: conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
+	}
+}
+
+// writeTables writes the tables of the rules, with the privacy policies of the suite.
+func writeTables(t *testing.T, dir string) {
+	names, err := filepath.Glob("../policy/france/*.tsv")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(names, "../conformance/sut/consents.tsv") {
+		joined(t, filepath.Join(dir, filepath.Base(name)), name)
+	}
+}
+
+// joined writes a file of others, one after the other.
+func joined(t *testing.T, file string, parts ...string) {
+	var all []byte
+	for _, part := range parts {
+		b, err := os.ReadFile(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	if err := os.WriteFile(file, all, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -138,14 +210,15 @@ func logTo() io.Writer {
 	return io.Discard
 }
 
-func dropExtraMetadata(t *testing.T, file string) {
+// edit changes a text in a file.
+func edit(t *testing.T, file, old, new string) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := strings.Replace(string(text), "extra_metadata: keep", "extra_metadata: drop", 1)
+	changed := strings.Replace(string(text), old, new, 1)
 	if changed == string(text) {
-		t.Fatal("the demo domain has no extra_metadata: keep")
+		t.Fatalf("%s has no %s", file, old)
 	}
 	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ const (
 	CodeUnsupportedVersion ErrorCode = "203"
 	CodeUnknownKey         ErrorCode = "204"
 	CodeDuplicateKey       ErrorCode = "205"
+	CodeLocked             ErrorCode = "206"
 	CodeInternal           ErrorCode = "207"
 )
 
@@ -32,6 +33,7 @@ var codeNames = map[ErrorCode]string{
 	CodeUnsupportedVersion: "Unsupported version id",
 	CodeUnknownKey:         "Unknown key identifier",
 	CodeDuplicateKey:       "Duplicate key identifier",
+	CodeLocked:             "Application record locked",
 	CodeInternal:           "Application internal error",
 }
 
@@ -41,7 +43,7 @@ func (c ErrorCode) Name() string { return codeNames[c] }
 // Rejects tells the conditions that reject a message whatever it says of patients (AR), from errors in what it says (AE)
 // (HL7 v2.5, 2.9.2.2).
 func (c ErrorCode) Rejects() bool {
-	return strings.HasPrefix(string(c), "20") && c != CodeUnknownKey && c != CodeDuplicateKey
+	return strings.HasPrefix(string(c), "20") && c != CodeUnknownKey && c != CodeDuplicateKey && c != CodeLocked
 }
 
 // Place is what an error is about; each door says it in its own way.

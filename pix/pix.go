@@ -11,7 +11,7 @@ import (
 // Event is what a patient identity feed announces.
 type Event string
 
-// The events of ITI-8, ITI-30, ITI-31 and ITI-44.
+// The events of ITI-8, ITI-30, ITI-31, ITI-44 and ITI-64.
 const (
 	Added    Event = "added"    // ADT A01, A04, A05, A28; PRPA_IN201301UV02
 	Revised  Event = "revised"  // ADT A08, A31; PRPA_IN201302UV02
@@ -20,6 +20,7 @@ const (
 	Renamed  Event = "renamed"  // ADT A47: the same person under another identifier
 	Linked   Event = "linked"   // ADT A24
 	Unlinked Event = "unlinked" // ADT A37
+	Relinked Event = "relinked" // ADT A43 of ITI-64: a source's patient is another one of the affinity domain than was thought
 )
 
 // TakesPrior tells the events that give an identifier up.
@@ -69,7 +70,8 @@ func (p *Patient) SamePerson(o *Patient) bool {
 // Alive tells that the identifier was not given up.
 func (p *Patient) Alive() bool { return p.MergedInto.IsZero() }
 
-// Feed is one announcement: the patient; for Merged, Moved and Renamed the identifier that is given up, for Linked and Unlinked the other one.
+// Feed is one announcement: the patient; for Merged, Moved and Renamed the identifier that is given up, for Linked and Unlinked the other one; for Relinked the one that he was
+// taken for, the source's own identifier of him, and another of the source's that it took over, if any.
 type Feed struct {
 	Event       Event
 	Transaction string // ITI-8, ITI-30 or ITI-44, for the audit record
@@ -77,6 +79,8 @@ type Feed struct {
 	Patient     Patient
 	Prior       hl7.CX
 	With        hl7.CX
+	Local       hl7.CX
+	Subsumed    hl7.CX
 }
 
 // IsBirthDate tells whether s is a date or a moment that exists, of any precision, with or without a zone.

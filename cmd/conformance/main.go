@@ -23,6 +23,7 @@ type cli struct {
 	List    listCmd    `cmd:"" help:"List the cases."`
 	Show    showCmd    `cmd:"" help:"Show a case."`
 	Explain explainCmd `cmd:"" help:"Tell what a case or an error code is about, and what happened in a run."`
+	People  peopleCmd  `cmd:"" help:"Make the certificates of the people of a description, where there are none, and the authority that a system has to trust."`
 	Verify  verifyCmd  `cmd:"" help:"Check the signature and the digests of evidence."`
 	Replay  replayCmd  `cmd:"" help:"Judge the recorded answers of evidence again, without a network; or play its cases again."`
 	Report  reportCmd  `cmd:"" help:"Write reports from evidence."`
@@ -215,6 +216,19 @@ func (c *reports) write(rep *conformance.Report) error {
 		}
 	}
 	return nil
+}
+
+type peopleCmd struct {
+	SUT string `name:"sut" required:"" type:"existingfile" help:"YAML description of the system."`
+}
+
+// Run makes the certificates.
+func (c *peopleCmd) Run() error {
+	sut, err := conformance.LoadSUT(c.SUT)
+	if err != nil {
+		return err
+	}
+	return conformance.MakePeople(&sut.People)
 }
 
 type listCmd struct {

@@ -62,10 +62,13 @@ func write(tree fs.FS) (string, error) {
 			fmt.Fprintf(&b, "\n## %s\n\n| Clause | Level | | Obligation | Cases |\n|---|---|---|---|---|\n", heading(file))
 		}
 		cases := strings.Join(r.Cases, ", ")
+		if r.Why != "" {
+			cases += " (" + r.Why + ")"
+		}
 		if n := probesOf(r.ID, probes); n > 0 {
 			cases += fmt.Sprintf(", %d probes", n)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.ID, r.Level, answers[r.Status], r.Means, strings.TrimPrefix(cases, ", "))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.ID, r.Level, answers[r.Status], r.Means, strings.TrimSpace(strings.TrimPrefix(cases, ", ")))
 	}
 	enforced, err := uncited(tree, requirements, suite.Cases)
 	if err != nil {
@@ -88,6 +91,12 @@ func heading(file string) string {
 	name := strings.TrimSuffix(file, ".txt")
 	if number, ok := strings.CutPrefix(name, "iti-"); ok {
 		return "ITI-" + strings.TrimLeft(number, "0")
+	}
+	if number, ok := strings.CutPrefix(name, "td-"); ok {
+		return "TD" + number[:1] + "." + number[1:]
+	}
+	if name == "dmp-rules" {
+		return "Rules of the shared record"
 	}
 	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "-", " ")
 }

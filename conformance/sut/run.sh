@@ -1,20 +1,34 @@
 #!/bin/sh
-# Start two gateways of their own, as the demo configures one and a strict one, replay the suite against them as a stranger would, stop them. Run from the
-# root of the tree after building bin/passerelle and bin/conformance.
+# Start three gateways: as the demo configures one, a strict one, and one with the rules of a shared record. Replay the suite against them as a stranger would, and stop them.
+# Run from the root of the tree after building bin/passerelle and bin/conformance.
 set -eu
 rm -rf run/conformance
-mkdir -p run/conformance
+mkdir -p run/conformance/tables
 ./bin/passerelle pki run/conformance/pki
+for system in strict rules; do
+	./bin/conformance people --sut conformance/sut/sut-$system.yaml
+	cat run/conformance/pki/ca.pem run/conformance/people-$system/authority.pem >run/conformance/$system-clients.pem
+done
+cp policy/france/*.tsv run/conformance/tables
+cp conformance/sut/consents.tsv run/conformance/tables
 sed 's/extra_metadata: keep/extra_metadata: drop/' gateway/demo/affinity-fr.yaml >run/conformance/affinity-drop.yaml
-./bin/passerelle serve conformance/sut/passerelle.yaml 2>run/conformance/gateway.log &
-gateway=$!
-./bin/passerelle serve conformance/sut/strict.yaml 2>run/conformance/strict.log &
-strict=$!
-trap 'kill $gateway $strict 2>/dev/null || true; wait 2>/dev/null || true' EXIT
+sed 's/^      urn:ihe:iti:xds-sd:pdf:2008:.*/&\n      urn:ihe:iti:bppc:2007: Consentement/' gateway/demo/affinity-fr.yaml >run/conformance/affinity-rules.yaml
+gateways=
+trap 'kill $gateways 2>/dev/null || true; wait 2>/dev/null || true' EXIT
+# A system is started when it is its turn: it would wait longer and longer for somebody who takes its audit records.
+serve() {
+	./bin/passerelle serve conformance/sut/$1.yaml 2>run/conformance/$1.log &
+	gateways="$gateways $!"
+}
 status=0
+serve passerelle
 ./bin/conformance run --sut conformance/sut/sut.yaml --probes --parallel 8 --wait 20s --evidence run/conformance/evidence.zip --html run/conformance/report.html --sarif run/conformance/report.sarif --report run/conformance/plain.txt --junit run/conformance/junit.xml || status=1
+serve strict
 ./bin/conformance run --sut conformance/sut/sut-strict.yaml --special --wait 20s --report run/conformance/special.txt --junit run/conformance/junit-strict.xml || status=1
+serve rules
+./bin/conformance run --sut conformance/sut/sut-rules.yaml --special --parallel 8 --wait 20s --evidence run/conformance/evidence-rules.zip --report run/conformance/rules.txt --junit run/conformance/junit-rules.xml || status=1
 ./bin/conformance replay run/conformance/evidence.zip || status=1
-cat run/conformance/plain.txt run/conformance/special.txt >conformance/report.txt
+./bin/conformance replay run/conformance/evidence-rules.zip || status=1
+cat run/conformance/plain.txt run/conformance/special.txt run/conformance/rules.txt >conformance/report.txt
 grep -v '^not run' conformance/report.txt
 exit $status

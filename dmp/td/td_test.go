@@ -31,6 +31,7 @@ func FuzzServices(f *testing.F) {
 		`<setAuthorization xmlns="urn:si-dmp-habilitations"><action>AJOUT</action><role>MEDECIN_TRAITANT</role></setAuthorization>`,
 		`<listAuthorizationByPatient xmlns="urn:si-dmp-habilitations"><mode>TOUTE</mode></listAuthorizationByPatient>`,
 		`<patientList xmlns="urn:si-dmp-patients"><startDate>20260101000000</startDate><dateType>LASTDOC</dateType></patientList>`,
+		`<identityCertification xmlns="urn:si-dmp-patients"><nirOD>1</nirOD><dateNaissance>19700101</dateNaissance><rangNaissance>1</rangNaissance><nirIndividu>2</nirIndividu></identityCertification>`,
 		`<PRPA_IN201307UV02 xmlns="urn:hl7-org:v3" ITSVersion="XML_1.0"><id root="1.2" extension="&lt;&amp;"/><controlActProcess><reasonCode code="TEST_EXST"/></controlActProcess></PRPA_IN201307UV02>`,
 		`<PRPA_IN201314UV02 xmlns="urn:hl7-org:v3" ITSVersion="XML_1.0"><id root="1.2"/></PRPA_IN201314UV02>`,
 	} {
@@ -51,7 +52,11 @@ func FuzzServices(f *testing.F) {
 				_, err := td.DecodeSetAuthorization(x)
 				return td.AppendSetAuthorization(nil, "DMPOk", string(body[:min(len(body), 40)])), err
 			},
-			"list":     func(x *xmlpull.Reader) ([]byte, error) { _, err := td.DecodeListAuthorization(x); return nil, err },
+			"list": func(x *xmlpull.Reader) ([]byte, error) { _, err := td.DecodeListAuthorization(x); return nil, err },
+			"certification": func(x *xmlpull.Reader) ([]byte, error) {
+				c, err := td.DecodeCertification(x)
+				return td.AppendCertification(nil, &td.Certified{Number: c.Own}, "DMPOk", c.Insured), err
+			},
 			"worklist": func(x *xmlpull.Reader) ([]byte, error) { _, err := td.DecodePatientList(x); return nil, err },
 		} {
 			x, ok := at(body)

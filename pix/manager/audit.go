@@ -14,7 +14,7 @@ import (
 )
 
 // actions is the EventActionCode of each event for the patient that the feed is about.
-var actions = map[pix.Event]string{pix.Added: "C", pix.Revised: "U", pix.Merged: "U", pix.Moved: "U", pix.Renamed: "U", pix.Linked: "U", pix.Unlinked: "U"}
+var actions = map[pix.Event]string{pix.Added: "C", pix.Revised: "U", pix.Merged: "U", pix.Moved: "U", pix.Renamed: "U", pix.Linked: "U", pix.Unlinked: "U", pix.Relinked: "U"}
 
 // messages are the audit records of one feed: one, and for an identifier that is given up another that tells its deletion
 // [ITI-8 3.8.5.1] [ITI-44 3.44.5.1]. e is nil when the feed was accepted.
@@ -27,7 +27,10 @@ func (m *Manager) messages(c auth.Caller, f pix.Feed, e *pix.Error) []*atna.Audi
 	tx := atna.Transaction(f.Transaction)
 	to := []*atna.AuditMessage{m.cfg.Reporter.Event(tx, atna.Responder, facts)}
 	if !f.Prior.IsZero() && !f.Prior.Same(f.Patient.ID) {
-		facts.Action, facts.Patient = "D", f.Prior
+		facts.Patient = f.Prior
+		if f.Event.TakesPrior() {
+			facts.Action = "D"
+		}
 		to = append(to, m.cfg.Reporter.Event(tx, atna.Responder, facts))
 	}
 	return to

@@ -70,6 +70,8 @@ func (w *work) apply(f pix.Feed) error {
 			return err
 		}
 		return w.settle(f.Patient.ID)
+	case f.Event == pix.Relinked:
+		return w.relink(f, known)
 	case f.Event.TakesPrior():
 		return w.merge(f, old)
 	case f.Event.TakesTwo():

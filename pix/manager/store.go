@@ -65,10 +65,16 @@ type Reviews interface {
 	OpenReviews(after uint64, max int) ([]pix.Review, error)
 }
 
+// ErrEntangled says that documents cannot go to another patient without others that are not to.
+var ErrEntangled = errors.New("documents of another source are related to those that are to move")
+
 // Records are what is filed under identifiers: document entries, folders and submission sets.
 type Records interface {
 	// MoveRecord gives every object of from to to, and the store's numbers of what moved.
 	MoveRecord(from, to hl7.CX) ([]uint64, error)
+	// MoveSource gives the document entries of from whose sourcePatientId is local, or subsumed, to to, with the sets and folders that hold nothing else, and says how many
+	// objects; subsumed, when there is one, becomes local. It is ErrEntangled, and nothing may be kept of it, when something of another source is related to one of them.
+	MoveSource(from, to, local, subsumed hl7.CX) (int, error)
 	// MoveBack gives those of the objects that are still from's to to, and says how many.
 	MoveBack(objects []uint64, from, to hl7.CX) (int, error)
 	HasRecord(id hl7.CX) (bool, error)

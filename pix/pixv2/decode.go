@@ -59,9 +59,47 @@ func Decode(m *hl7v2.Message, domains []pix.Domain) ([]pix.Feed, error) {
 	}
 	feeds, err := walk(m, trigger.event, domains)
 	for i := range feeds {
-		feeds[i].Event, feeds[i].Transaction, feeds[i].MessageID = trigger.event, trigger.transaction, msh.Field(10).Value()
+		feeds[i].MessageID = msh.Field(10).Value()
+		if feeds[i].Event == "" {
+			feeds[i].Event, feeds[i].Transaction = trigger.event, trigger.transaction
+		}
 	}
 	return feeds, err
+}
+
+// relinks tells a link change from the other messages of its event: it names nobody, and PID-3 says two identifiers, of the affinity domain as MRG-1 does first and of a source
+// [ITI-64 3.64.4.1.2.3] [ITI-64 3.64.4.1.2.4].
+func relinks(pid, mrg hl7v2.Segment, domains []pix.Domain) bool {
+	ids, err := identifiers(pid.Field(3), domains, 0, pix.AtPatientID)
+	prior, err2 := identifiers(mrg.Field(1), domains, 0, pix.AtPriorID)
+	if err != nil || err2 != nil || len(ids) != 2 || len(prior) == 0 || strings.TrimSpace(pid.Field(5).Value()) != "" {
+		return false
+	}
+	authority := func(id hl7.CX) string { return id.AssigningAuthority.UniversalID }
+	return authority(ids[0]) == authority(prior[0]) && authority(ids[0]) != authority(ids[1])
+}
+
+// relinked reads a link change, whose identifiers stand in a fixed order.
+func relinked(pid, mrg hl7v2.Segment, _ pix.Event, domains []pix.Domain, index int) (pix.Feed, error) {
+	f := pix.Feed{Event: pix.Relinked, Transaction: "ITI-64"}
+	ids, err := identifiers(pid.Field(3), domains, index, pix.AtPatientID)
+	if err != nil {
+		return f, err
+	}
+	prior, err := identifiers(mrg.Field(1), domains, index, pix.AtPriorID)
+	if err != nil {
+		return f, err
+	}
+	f.Patient.ID, f.Local, f.Prior = ids[0], ids[1], prior[0]
+	switch {
+	case len(prior) > 2:
+		return f, refuse(pix.CodeDataType, pix.AtPriorID, index, "more than two repetitions")
+	case len(prior) == 2 && prior[1].AssigningAuthority.UniversalID != f.Local.AssigningAuthority.UniversalID:
+		return f, refuse(pix.CodeUnknownKey, pix.AtPriorAuthority, index, "the subsumed identifier is of another authority than the local one")
+	case len(prior) == 2:
+		f.Subsumed = prior[1]
+	}
+	return f, nil
 }
 
 func refuse(code pix.ErrorCode, at pix.Place, index int, text string) *pix.Error {
@@ -117,7 +155,11 @@ func patients(m *hl7v2.Message, event pix.Event, domains []pix.Domain) ([]pix.Fe
 			if !open {
 				return feeds, refuse(pix.CodeSegmentSequence, pix.AtPriorID, len(feeds), "MRG without PID before it")
 			}
-			f, err := feed(pid, s, event, domains, len(feeds))
+			read := feed
+			if event == pix.Moved && relinks(pid, s, domains) {
+				read = relinked
+			}
+			f, err := read(pid, s, event, domains, len(feeds))
 			if err != nil {
 				return feeds, err
 			}

@@ -198,6 +198,78 @@ func (t patientTx) MoveRecord(from, to hl7.CX) ([]uint64, error) {
 	return moved, t.tx.joinRecords(from, to)
 }
 
+// MoveSource implements manager.Tx.
+func (t patientTx) MoveSource(from, to, local, subsumed hl7.CX) (int, error) {
+	if t.tx == nil {
+		return 0, ErrReadOnly
+	}
+	var moving []xds.Object
+	err := t.objects(patientKey(nil, from, xds.KindEntry), func(_ uint64, o xds.Object) (bool, error) {
+		if o.PatientID().Same(from) && ofSource(o.Entry, local, subsumed) {
+			moving = append(moving, o)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if !from.Same(to) {
+		if moving, err = t.related(moving, local, subsumed); err != nil {
+			return 0, err
+		}
+	}
+	for _, o := range moving {
+		if o.Entry != nil && !subsumed.IsZero() {
+			o.Entry.SourcePatientID = local
+		}
+		if err := t.tx.moveObject(o, from, to); err != nil {
+			return 0, err
+		}
+	}
+	return len(moving), nil
+}
+
+func ofSource(e *xds.DocumentEntry, local, subsumed hl7.CX) bool {
+	return e != nil && (e.SourcePatientID.Same(local) || !subsumed.IsZero() && e.SourcePatientID.Same(subsumed))
+}
+
+// related adds to entries all that may not be another patient's than they are: those they are related to, and the sets and folders they are originally in.
+func (t patientTx) related(all []xds.Object, local, subsumed hl7.CX) ([]xds.Object, error) {
+	view := registryTx{t.reader}
+	found := map[xds.ObjectID]bool{}
+	for _, o := range all {
+		found[o.Header().ID] = true
+	}
+	for i := 0; i < len(all); i++ {
+		id := all[i].Header().ID
+		as, err := view.Associations(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range as {
+			other := a.Target
+			if other == id {
+				other = a.Source
+			}
+			if found[other] || a.Type == xds.HasMember && a.Membership == "Reference" {
+				continue
+			}
+			o, ok, err := view.Object(other)
+			if err != nil {
+				return nil, err
+			}
+			if !ok || o.PatientID() == nil {
+				continue
+			}
+			if o.Entry != nil && !ofSource(o.Entry, local, subsumed) {
+				return nil, manager.ErrEntangled
+			}
+			found[other], all = true, append(all, o)
+		}
+	}
+	return all, nil
+}
+
 // joinRecords lets what a patient decided under one identifier go with his documents: who was refused there is refused here.
 func (tx *writeTx) joinRecords(from, to hl7.CX) error {
 	prior, err := tx.SharedRecord(from)

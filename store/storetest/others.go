@@ -133,6 +133,7 @@ func Patients(t *testing.T, open func(t *testing.T) (manager.Store, registry.Sto
 		known(t, g, Patient(1), false)
 	})
 	t.Run("MoveRecord", func(t *testing.T) { moveRecord(t, open) })
+	t.Run("MoveSource", func(t *testing.T) { moveSource(t, open) })
 }
 
 // numbered is a patient as the n-th to be told.
@@ -191,6 +192,52 @@ func moveRecord(t *testing.T, open func(t *testing.T) (manager.Store, registry.S
 			t.Error("reference ids did not follow")
 		}
 	})
+}
+
+// moveSource: what one source submitted goes, what another did stays; and what is tied to another's does not go.
+func moveSource(t *testing.T, open func(t *testing.T) (manager.Store, registry.Store)) {
+	s, g := open(t)
+	from, to := Patient(1), Patient(2)
+	local, subsumed := hl7.CX{ID: "L", AssigningAuthority: hl7.HD{UniversalID: "1.2.9", UniversalIDType: "ISO"}}, hl7.CX{ID: "OLD", AssigningAuthority: hl7.HD{UniversalID: "1.2.9", UniversalIDType: "ISO"}}
+	of := func(n int, source hl7.CX) []xds.Object {
+		list := Objects(n, from)
+		for i := range list {
+			if list[i].Entry != nil {
+				list[i].Entry.SourcePatientID = source
+			}
+		}
+		return list
+	}
+	put(t, g, of(1, local)...)
+	put(t, g, of(2, subsumed)...)
+	put(t, g, Objects(3, from)...)
+	err := s.Update(t.Context(), func(tx manager.Tx) error {
+		n, err := tx.MoveSource(from, to, local, subsumed)
+		if n != 4 { // two entries, each with its set
+			t.Errorf("%d objects moved, want 4", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	view(t, g, func(tx registry.Tx) {
+		entries := ofPatient(t, tx, to, xds.KindEntry)
+		if stay, sets := ofPatient(t, tx, from, xds.KindEntry), ofPatient(t, tx, to, xds.KindSet); len(entries) != 2 || len(stay) != 1 || len(sets) != 2 {
+			t.Errorf("%d entries and %d sets moved, %d entries stayed", len(entries), len(sets), len(stay))
+		}
+		for _, id := range entries {
+			if o, _, err := tx.Object(id); err != nil || !o.Entry.SourcePatientID.Same(local) {
+				t.Errorf("sourcePatientId %v, %v", o.Entry.SourcePatientID, err)
+			}
+		}
+	})
+	tied := of(4, local)
+	stranger := of(5, hl7.CX{ID: "M", AssigningAuthority: local.AssigningAuthority})
+	put(t, g, append(append(tied, stranger...), xds.Object{Association: Association(100, xds.RPLC, tied[1].Entry.ID, stranger[1].Entry.ID)})...)
+	if err := s.Update(t.Context(), func(tx manager.Tx) error { _, err := tx.MoveSource(from, to, local, hl7.CX{}); return err }); !errors.Is(err, manager.ErrEntangled) {
+		t.Errorf("tied to another's: %v", err)
+	}
 }
 
 // Audit is the contract of atna.Recorder. open gives an empty one, and reads back what it keeps.

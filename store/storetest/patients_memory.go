@@ -217,6 +217,9 @@ func (t *memoryTx) MoveRecord(from, to hl7.CX) ([]uint64, error) {
 	return moved, t.writes()
 }
 
+// MoveSource moves nothing: whose identifier a source gave is not known of the objects here.
+func (t *memoryTx) MoveSource(_, _, _, _ hl7.CX) (int, error) { return 0, t.writes() }
+
 func (t *memoryTx) MoveBack(objects []uint64, from, to hl7.CX) (int, error) {
 	moved := 0
 	for _, n := range objects {

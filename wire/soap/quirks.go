@@ -21,6 +21,7 @@ type Quirks struct {
 	AnswerWithoutMTOM      bool // a plain SOAP request where MTOM is preferred is answered plain
 	BOM                    bool // a byte order mark before the envelope
 	URNOID                 bool // urn:oid: before an OID that is due bare; for the operations to use
+	ImpliedParent          bool // parts of registry objects that do not name the object they stand in; for the operations to use
 }
 
 // The names of the quirks that this package and its operations use; those of the multipart layer are in package mtom.
@@ -30,10 +31,13 @@ const (
 	QuirkAnswerWithoutMTOM      = "answer-without-mtom"
 	QuirkBOM                    = "bom"
 	QuirkURNOID                 = "urn-oid"
+	QuirkImpliedParent          = "implied-parent"
 )
 
 // Tolerant tolerates everything that has a name.
-func Tolerant() Quirks { return Quirks{true, true, true, true, true, true, true, true, true, true} }
+func Tolerant() Quirks {
+	return Quirks{true, true, true, true, true, true, true, true, true, true, true}
+}
 
 func (q *Quirks) field(name string) *bool {
 	switch name {
@@ -57,6 +61,8 @@ func (q *Quirks) field(name string) *bool {
 		return &q.BOM
 	case QuirkURNOID:
 		return &q.URNOID
+	case QuirkImpliedParent:
+		return &q.ImpliedParent
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ type meaning struct {
 
 // Lenient are the tolerated faults of metadata. Each function tells whether the fault is tolerated here, and notes its use; nil tolerates nothing.
 type Lenient struct {
-	URNOID func() bool // urn:oid: before an OID that is due bare
+	URNOID        func() bool // urn:oid: before an OID that is due bare
+	ImpliedParent func() bool // a classification or an identifier that does not name the object it stands in
 }
 
 func (l Lenient) oid(s string) string {

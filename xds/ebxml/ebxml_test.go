@@ -408,20 +408,27 @@ func TestRemovals(t *testing.T) {
 	}
 }
 
-// The published example of a change to a status of the national record: what it asks for is understood. It leaves out the parents of a classification and of three
-// identifiers, which the schema requires as well.
+// The published example of a change to a status of the national record: what it asks for is understood. It leaves out the parent of a classification, which the schema
+// requires as well as we do, unless the quirk is tolerated.
 func TestNationalUpdate(t *testing.T) {
 	b, err := os.ReadFile(oracle.Path(t, "samples/dmp/TD3.3d_request.xml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := xmlpull.NewReader(b, xmlpull.Options{})
-	for r.Local() != "SubmitObjectsRequest" {
-		if _, err := r.Next(); err != nil {
-			t.Fatal(err)
+	read := func(l ebxml.Lenient) (*xds.Submission, bool, error) {
+		r := xmlpull.NewReader(b, xmlpull.Options{})
+		for r.Local() != "SubmitObjectsRequest" {
+			if _, err := r.Next(); err != nil {
+				t.Fatal(err)
+			}
 		}
+		return ebxml.DecodeSubmitObjects(r, xds.CodeRegistryMetadataError, l)
 	}
-	sub, doubt, err := ebxml.DecodeSubmitObjects(r, xds.CodeRegistryMetadataError, ebxml.Lenient{})
+	used := 0
+	if sub, doubt, err := read(ebxml.Lenient{ImpliedParent: func() bool { used++; return true }}); err != nil || doubt || len(sub.Faults) > 0 || used != 4 {
+		t.Errorf("tolerated %d times: doubt %v, %v, %v", used, doubt, sub.Faults, err)
+	}
+	sub, doubt, err := read(ebxml.Lenient{})
 	if err != nil || !doubt || len(sub.Associations) != 1 {
 		t.Fatalf("%+v %v %v", sub, doubt, err)
 	}

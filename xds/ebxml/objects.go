@@ -27,7 +27,7 @@ func DecodeQueryResponse(x *xmlpull.Reader) (*xds.Submission, []xds.SubmissionSe
 			return r.Skip()
 		}
 		return r.Children(func() error {
-			o, err := r.object()
+			o, err := r.object("")
 			if err != nil {
 				return err
 			}

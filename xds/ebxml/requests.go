@@ -20,7 +20,7 @@ func (e *RequestError) Error() string { return fmt.Sprintf("line %d: %s", e.Line
 // DecodeSubmitObjects reads the lcm:SubmitObjectsRequest on whose Start x stands [ITI-42 3.42.4.1.2]. Faults of its form go to Submission.Faults, under
 // the code fault. doubt tells that the schema validator should judge the message.
 func DecodeSubmitObjects(x *xmlpull.Reader, fault xds.ErrorCode, l Lenient) (sub *xds.Submission, doubt bool, err error) {
-	r := &reader{Reader: x}
+	r := &reader{Reader: x, lenient: l}
 	sub, err = r.submitObjects(fault, l)
 	return sub, r.doubt, err
 }
@@ -42,7 +42,7 @@ func (r *reader) submitObjects(fault xds.ErrorCode, l Lenient) (*xds.Submission,
 		return r.Children(func() error {
 			switch r.Local() {
 			case elementExtrinsicObject, "RegistryPackage", "Association", "Classification":
-				o, err := r.object()
+				o, err := r.object("")
 				objects = append(objects, o)
 				return err
 			}

@@ -56,7 +56,8 @@ type Slot struct {
 // reader reads one message body.
 type reader struct {
 	*xmlpull.Reader
-	doubt bool
+	doubt   bool
+	lenient Lenient
 }
 
 // attribute handles one attribute of a registry object by name; it tells false for an unknown one.
@@ -153,13 +154,16 @@ func shortText(s string, max int) bool {
 	return len(s) <= max || utf8.RuneCountInString(s) <= max
 }
 
-// object reads the registry object whose Start is current.
-func (r *reader) object() (RegistryObject, error) {
+// object reads the registry object whose Start is current; within is the id of the one it stands in, if any.
+func (r *reader) object(within string) (RegistryObject, error) {
 	x := RegistryObject{Element: r.Local()}
 	r.doubt = r.doubt || r.Space() != NSRIM
 	for _, a := range r.Attrs() {
 		known := a.Name.Space == "" && x.attribute(a.Name.Local, a.Value)
 		r.doubt = r.doubt || !known || !plain(a.Name.Local, a.Value)
+	}
+	if parent := x.parent(); within != "" && parent != nil && *parent == "" && r.lenient.ImpliedParent != nil && r.lenient.ImpliedParent() {
+		*parent = within
 	}
 	r.doubt = r.doubt || !x.complete()
 	step := 0
@@ -170,6 +174,17 @@ func (r *reader) object() (RegistryObject, error) {
 		return r.part(&x, at)
 	})
 	return x, err
+}
+
+// parent is where a part of an object names that object, nil for what is no part.
+func (x *RegistryObject) parent() *string {
+	switch x.Element {
+	case "Classification":
+		return &x.ClassifiedObject
+	case "ExternalIdentifier":
+		return &x.OfObject
+	}
+	return nil
 }
 
 // The order of an object's children in the schema.
@@ -220,7 +235,7 @@ func (r *reader) part(x *RegistryObject, at int) error {
 		err = r.empty()
 	case stepClassification, stepExternalIdentifier:
 		var y RegistryObject
-		if y, err = r.object(); at == stepClassification {
+		if y, err = r.object(x.ID); at == stepClassification {
 			x.Classifications = append(x.Classifications, y)
 		} else {
 			x.ExternalIdentifiers = append(x.ExternalIdentifiers, y)

@@ -21,7 +21,7 @@ func (r *Registry) ITI57(ctx context.Context, req *soap.Request) (*soap.Response
 func (r *Registry) serveUpdate(ctx context.Context, req *soap.Request, verb func(context.Context, auth.Caller, *xds.Submission) (xds.Errors, error)) (*soap.Response, error) {
 	var sub *xds.Submission
 	var doubt bool
-	lenient := ebxml.Lenient{URNOID: func() bool { return req.UseQuirk(soap.QuirkURNOID) }}
+	lenient := ebxml.Lenient{URNOID: func() bool { return req.UseQuirk(soap.QuirkURNOID) }, ImpliedParent: func() bool { return req.UseQuirk(soap.QuirkImpliedParent) }}
 	err := req.Decode(func(x *xmlpull.Reader) (err error) {
 		sub, doubt, err = ebxml.DecodeSubmitObjects(x, xds.CodeRegistryMetadataError, lenient)
 		return err

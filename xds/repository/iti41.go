@@ -130,7 +130,7 @@ type Incoming interface {
 // ProvideAndRegister stores the documents and registers the submission, all or nothing [ITI-41 3.41.4.1.3]. It gives the warnings of an accepted
 // submission, an xds.Errors with everything found, or the error of a message that could not be read to its end.
 func (r *Repository) ProvideAndRegister(ctx context.Context, c auth.Caller, sub *xds.Submission, docs Incoming) (xds.Errors, error) {
-	in := intake{r: r, ctx: ctx, sub: sub, f: xds.Findings{MetadataError: xds.CodeRepositoryMetadataError}}
+	in := intake{r: r, ctx: ctx, who: c, sub: sub, f: xds.Findings{MetadataError: xds.CodeRepositoryMetadataError}}
 	defer in.abort()
 	err := r.resolve(ctx, c, sub)
 	sub.Validate(r.cfg.Domain(), xds.Provided, &in.f)
@@ -191,6 +191,7 @@ func (r *Repository) provided(c auth.Caller, sub *xds.Submission, outcome atna.O
 type intake struct {
 	r      *Repository
 	ctx    context.Context
+	who    auth.Caller
 	sub    *xds.Submission
 	f      xds.Findings
 	blobs  []arrived

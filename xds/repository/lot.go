@@ -85,7 +85,7 @@ func (in *intake) verifyLot() {
 		return
 	}
 	_, err := lot.Verify(in.lot.signature, in.sub, i, in.lot.digests, func(certs []*x509.Certificate) (crypto.PublicKey, error) {
-		return certs[0].PublicKey, in.r.cfg.Signer(in.ctx, certs)
+		return certs[0].PublicKey, in.r.cfg.Signer(in.ctx, in.who, certs)
 	})
 	if err != nil {
 		in.badLot(i, err)

@@ -35,9 +35,9 @@ type Config struct {
 	Log         *slog.Logger
 	// Patients resolves identifiers of sources; nil: every patient is named as he is filed.
 	Patients Patients
-	// Lots says what is asked of the signatures of lots; Signer judges who made one, the first certificate being his, and its error may be shown.
+	// Lots says what is asked of the signatures of lots; Signer judges who made one that this caller brings, the first certificate being his, and its error may be shown.
 	Lots   LotRule
-	Signer func(ctx context.Context, certs []*x509.Certificate) error
+	Signer func(ctx context.Context, c auth.Caller, certs []*x509.Certificate) error
 	// Access decides who may have which document; nil: every node may have any.
 	Access Access
 	// MayRemove tells who may destroy documents (ITI-86); nil: nobody.
