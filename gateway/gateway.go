@@ -156,7 +156,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := g.buildDMP(); err != nil {
+	if err := g.buildDMP(gate); err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {

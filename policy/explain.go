@@ -36,7 +36,7 @@ func (s *Sight) Explain(patient hl7.CX, e *xds.DocumentEntry) (Decision, []Step,
 		return d, steps, nil
 	}
 	for _, f := range v.record.Refusals {
-		if s.is(f.Party) {
+		if f.names(s.who.Person, s.who.Organisation) {
 			steps = append(steps, Step{"refusal", "names the caller; " + term(f.From, f.Until, s.now), d.Reason == Refused && lasts(f.From, f.Until, s.now)})
 		}
 	}
