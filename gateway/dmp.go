@@ -87,7 +87,7 @@ func (g *Gateway) buildDMP(gate *policy.Gate) error {
 	}
 	g.dmp, err = dmp.New(dmp.Config{Store: g.db.SharedRecords(), Gate: gate, Recorder: g.db.Audit(), Events: g.events, Identities: knownPatients{g}, Documents: latestDocuments{g}, Journal: journal, Eraser: eraser{g}, DestroyEarly: g.cfg.DMP.DestroyEarly,
 		Terms: terms, MaxAttending: g.cfg.DMP.MaxAttending, Notice: g.cfg.DMP.Notice, DeviceID: g.cfg.DMP.DeviceID, DeviceName: g.cfg.Node.Name,
-		Clock: time.Now, NewID: func() string { return string(newObjectID()) }, Log: g.log})
+		Clock: g.now, NewID: func() string { return string(newObjectID()) }, Log: g.log})
 	return err
 }
 

@@ -116,7 +116,7 @@ func (s *Sight) documentSays(v *view, e *xds.DocumentEntry, d Decision) []Step {
 		}
 	}
 	steps := []Step{{"document", strings.Join(traitsHere, ", "), d.Reason == Hidden || d.Reason == Gone}}
-	if s.wrote(v, e) {
+	if s.wrote(v, e.Authors) {
 		steps = append(steps, Step{"author", "the caller wrote it", d.Allow && d.Ground == Author})
 	}
 	for _, g := range v.grounds {

@@ -381,14 +381,46 @@ func (j *judge) opens() bool {
 
 // mayRelate tells whether a submission may point to a registered object. What it may not point to is not there.
 func (j *judge) mayRelate(a *xds.Association, o xds.Object) (bool, error) {
-	if j.eyes.sight == nil || o.Entry == nil {
+	switch {
+	case j.eyes.sight == nil:
 		return true, nil
+	case o.Folder != nil:
+		return j.eyes.mayFill(o)
+	case o.Entry == nil:
+		return j.eyes.see(o)
 	}
 	d, err := j.eyes.sight.Replace(o.Entry)
 	if err != nil || d.Allow || a.Type.Replaces() {
 		return d.Allow, err
 	}
 	return j.eyes.see(o)
+}
+
+// mayFill tells whether the caller may put documents into a folder: he knows of it, or he or his structure made it.
+func (y *eyes) mayFill(folder xds.Object) (bool, error) {
+	ok, err := y.see(folder)
+	if err != nil || ok {
+		return ok, err
+	}
+	as, err := y.tx.Associations(folder.Folder.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range as {
+		if a.Type != xds.HasMember || a.Target != folder.Folder.ID {
+			continue
+		}
+		holder, there, err := y.tx.Object(a.Source)
+		if err != nil {
+			return false, err
+		}
+		if there && holder.Set != nil {
+			if ok, err := y.sight.Continue(holder.Set); err != nil || ok {
+				return ok, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // mayChange tells whether the caller may know of an object to change it: he sees it, or he or his structure wrote it. What he may do with it is another question.
