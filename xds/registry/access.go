@@ -73,6 +73,9 @@ func (y *eyes) see(o xds.Object) (bool, error) {
 	}
 	y.known[id] = policy.Decision{} // until it is decided, an object that leads back to itself shows nothing
 	d, err := y.decide(o)
+	if !d.Allow && d.Reason == "" {
+		d.Reason = policy.Hidden
+	}
 	y.known[id] = d
 	return d.Allow, err
 }
@@ -238,13 +241,10 @@ type account struct {
 
 // account is the decision, for the audit record: about the record or, where objects were asked for by their ids, about the last of them.
 func (y *eyes) account() string {
-	switch {
-	case y.sight == nil:
+	if y.sight == nil {
 		return ""
-	case y.record != nil:
-		return y.record.String()
 	}
-	return y.document.String()
+	return y.last().String()
 }
 
 // account is of who asked and what was shown. A query by ids names no patient: who sees it in his journal is whose documents were shown or, when none was, whom
@@ -297,6 +297,78 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 		return nil
 	})
 	return decisions, err
+}
+
+// MayDestroy decides for each document whether the caller may have its bytes destroyed: a person when he may remove an entry of it, anybody else whom configuration lets.
+func (r *Registry) MayDestroy(ctx context.Context, c auth.Caller, ids []xds.UniqueID) ([]policy.Decision, error) {
+	decisions := make([]policy.Decision, len(ids))
+	err := r.cfg.Store.View(ctx, func(tx Tx) error {
+		y := removers(tx, r.cfg.Gate, c)
+		for i, uid := range ids {
+			if decisions[i].Allow = y.sight == nil; decisions[i].Allow {
+				continue
+			}
+			decisions[i].Reason = policy.Unknown
+			entries, err := tx.ByUniqueID(uid)
+			if err != nil {
+				return err
+			}
+			for _, id := range entries {
+				o, ok, err := tx.Object(id)
+				if err == nil && ok {
+					ok, err = y.mayRemove(o)
+				}
+				if err != nil {
+					return err
+				}
+				if decisions[i] = y.last(); ok {
+					break
+				}
+			}
+		}
+		return nil
+	})
+	return decisions, err
+}
+
+// last is the last decision: about a record or an act, or about a document. Where there was nothing to decide about, there is no such document.
+func (y *eyes) last() policy.Decision {
+	switch {
+	case y.record != nil:
+		return *y.record
+	case y.document == policy.Decision{}:
+		return policy.Decision{Reason: policy.Unknown}
+	}
+	return y.document
+}
+
+// Changeable gives the entries of a document that the caller may know of to change or to replace them, though he may see none of them: those that he, or his structure,
+// wrote. Others are not there.
+func (r *Registry) Changeable(ctx context.Context, c auth.Caller, uid xds.UniqueID) (list []xds.DocumentEntry, err error) {
+	err = r.cfg.Store.View(ctx, func(tx Tx) error {
+		all, y := see(tx, r.cfg.Domain(), 1), newEyes(tx, r.cfg.Gate, c)
+		ids, err := all.ByUniqueID(uid)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			o, ok, err := all.Object(id)
+			if err != nil {
+				return err
+			}
+			if !ok || o.Entry == nil {
+				continue
+			}
+			if ok, err = y.mayChange(o); err != nil {
+				return err
+			}
+			if ok {
+				list = append(list, *o.Entry)
+			}
+		}
+		return nil
+	})
+	return list, err
 }
 
 // ErrNoSuchDocument tells that an explanation was asked of a document that is not registered for the patient.
@@ -390,10 +462,15 @@ func (j *judge) mayRelate(a *xds.Association, o xds.Object) (bool, error) {
 		return j.eyes.see(o)
 	}
 	d, err := j.eyes.sight.Replace(o.Entry)
-	if err != nil || d.Allow || a.Type.Replaces() {
-		return d.Allow, err
+	if err == nil && !d.Allow && !a.Type.Replaces() {
+		if _, err = j.eyes.see(o); err == nil {
+			d = j.eyes.known[o.Entry.ID]
+		}
 	}
-	return j.eyes.see(o)
+	if !d.Allow {
+		j.eyes.record = &d
+	}
+	return d.Allow, err
 }
 
 // mayFill tells whether the caller may put documents into a folder: he knows of it, or he or his structure made it.
@@ -420,7 +497,63 @@ func (y *eyes) mayFill(folder xds.Object) (bool, error) {
 			}
 		}
 	}
+	d := y.known[folder.Folder.ID]
+	y.record = &d
 	return false, nil
+}
+
+// removers are the eyes of who removes for good. A node that configuration entitles to that acts for itself sees everything; so does who destroys a whole record. A person
+// sees what is shown to him.
+func removers(tx Tx, g *policy.Gate, c auth.Caller) *eyes {
+	if c.Capacity == auth.CapacityNode || c.Capacity == auth.CapacityOperator {
+		return &eyes{}
+	}
+	return newEyes(tx, g, c)
+}
+
+// mayRemove tells whether a person may remove an object for good: a document that he sees and may delete, and what he sees that holds no other document together.
+func (y *eyes) mayRemove(o xds.Object) (bool, error) {
+	ok, err := y.see(o)
+	if y.sight == nil || err != nil {
+		return ok, err
+	}
+	if !ok {
+		d := y.known[o.Header().ID]
+		y.record = &d
+		return false, nil
+	}
+	touched := []xds.ObjectID{}
+	switch {
+	case o.Entry != nil:
+		d, err := y.sight.Does(o.Entry, policy.Delete)
+		y.record = &d
+		return d.Allow, err
+	case o.Association != nil:
+		touched = append(touched, o.Association.Source, o.Association.Target)
+	default:
+		as, err := y.tx.Associations(o.Header().ID)
+		if err != nil {
+			return false, err
+		}
+		for _, a := range as {
+			if a.Source == o.Header().ID {
+				touched = append(touched, a.Target)
+			}
+		}
+	}
+	for _, id := range touched {
+		end, there, err := y.tx.Object(id)
+		if err != nil {
+			return false, err
+		}
+		if !there || end.Entry == nil {
+			continue
+		}
+		if ok, err := y.mayRemove(end); err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // mayChange tells whether the caller may know of an object to change it: he sees it, or he or his structure wrote it. What he may do with it is another question.
@@ -430,6 +563,9 @@ func (y *eyes) mayChange(o xds.Object) (bool, error) {
 		return ok, err
 	}
 	d, err := y.sight.Replace(o.Entry)
+	if hidden := y.known[o.Entry.ID]; !d.Allow {
+		y.record = &hidden
+	}
 	return d.Allow, err
 }
 
