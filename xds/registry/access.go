@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
@@ -51,15 +52,43 @@ type eyes struct {
 	known    map[xds.ObjectID]policy.Decision
 	patients []hl7.CX         // of the query, whose records may be searched
 	record   *policy.Decision // about the record that is searched or fed, where it is known beforehand
-	document policy.Decision  // the last about a document
+	hidden   *atomic.Pointer[xds.DocumentEntry]
+	document policy.Decision // the last about a document
 }
 
-func newEyes(tx Tx, g *policy.Gate, c auth.Caller) *eyes {
-	s := g.Sight(tx, c)
+func (r *Registry) eyes(tx Tx, c auth.Caller) *eyes {
+	s := r.cfg.Gate.Sight(tx, c)
 	if s == nil {
 		return &eyes{}
 	}
-	return &eyes{tx: tx, sight: s, known: map[xds.ObjectID]policy.Decision{}}
+	return &eyes{tx: tx, sight: s, known: map[xds.ObjectID]policy.Decision{}, hidden: &r.hidden}
+}
+
+// nothing is done for an id that does not exist: what it costs to find a document and not to show it, so that time does not tell the one from the other. The document is
+// the last that was not shown to somebody who named it; as long as there was none, there is nothing to compare with.
+func (y *eyes) nothing(byUniqueID bool) error {
+	if y.sight == nil {
+		return nil
+	}
+	e := y.hidden.Load()
+	if e == nil {
+		return nil
+	}
+	other := eyes{tx: y.tx, sight: y.sight, known: map[xds.ObjectID]policy.Decision{}, hidden: y.hidden}
+	if byUniqueID {
+		if _, err := y.tx.ByUniqueID(e.UniqueID); err != nil {
+			return err
+		}
+	}
+	_, err := other.byID(e.ID)
+	return err
+}
+
+// withheld remembers a document that somebody named and is not shown.
+func (y *eyes) withheld(o xds.Object) {
+	if y.sight != nil && o.Entry != nil {
+		y.hidden.Store(o.Entry)
+	}
 }
 
 // see tells whether the caller may know of an object.
@@ -216,7 +245,7 @@ func (y *eyes) consult(q *query.Query) error {
 func (r *Registry) LastSubmission(ctx context.Context, c auth.Caller, patient hl7.CX) (last hl7.DTM, err error) {
 	c.Patient = ""
 	err = r.cfg.Store.View(ctx, func(tx Tx) error {
-		y := newEyes(tx, r.cfg.Gate, c)
+		y := r.eyes(tx, c)
 		var failed error
 		err := tx.OfPatient(patient, xds.KindSet, func(o xds.Object) bool {
 			if o.Set.SubmissionTime.Floor() <= last.Floor() {
@@ -273,13 +302,16 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 	}
 	decisions := make([]policy.Decision, len(ids))
 	err := r.cfg.Store.View(ctx, func(tx Tx) error {
-		y := newEyes(tx, r.cfg.Gate, c)
+		y := r.eyes(tx, c)
 		for i, uid := range ids {
 			if y.sight == nil {
 				decisions[i].Allow = true
 				continue
 			}
 			entries, err := tx.ByUniqueID(uid)
+			if err == nil && len(entries) == 0 {
+				err = y.nothing(true)
+			}
 			if err != nil {
 				return err
 			}
@@ -292,6 +324,11 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 				if decisions[i] = y.known[id]; ok {
 					break
 				}
+				if o, there, err := tx.Object(id); err != nil {
+					return err
+				} else if there {
+					y.withheld(o)
+				}
 			}
 		}
 		return nil
@@ -303,7 +340,7 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 func (r *Registry) MayDestroy(ctx context.Context, c auth.Caller, ids []xds.UniqueID) ([]policy.Decision, error) {
 	decisions := make([]policy.Decision, len(ids))
 	err := r.cfg.Store.View(ctx, func(tx Tx) error {
-		y := removers(tx, r.cfg.Gate, c)
+		y := r.removers(tx, c)
 		for i, uid := range ids {
 			if decisions[i].Allow = y.sight == nil; decisions[i].Allow {
 				continue
@@ -346,7 +383,7 @@ func (y *eyes) last() policy.Decision {
 // wrote. Others are not there.
 func (r *Registry) Changeable(ctx context.Context, c auth.Caller, uid xds.UniqueID) (list []xds.DocumentEntry, err error) {
 	err = r.cfg.Store.View(ctx, func(tx Tx) error {
-		all, y := see(tx, r.cfg.Domain(), 1), newEyes(tx, r.cfg.Gate, c)
+		all, y := see(tx, r.cfg.Domain(), 1), r.eyes(tx, c)
 		ids, err := all.ByUniqueID(uid)
 		if err != nil {
 			return err
@@ -389,7 +426,7 @@ func (r *Registry) Explain(ctx context.Context, c auth.Caller, patient hl7.CX, u
 			return err
 		}
 		// What the entry alone does not decide: what made it obsolete.
-		if ok, err := newEyes(tx, r.cfg.Gate, c).see(xds.Object{Entry: entry}); err != nil || ok {
+		if ok, err := r.eyes(tx, c).see(xds.Object{Entry: entry}); err != nil || ok {
 			return err
 		}
 		d = policy.Decision{Reason: policy.Hidden}
@@ -504,11 +541,11 @@ func (y *eyes) mayFill(folder xds.Object) (bool, error) {
 
 // removers are the eyes of who removes for good. A node that configuration entitles to that acts for itself sees everything; so does who destroys a whole record. A person
 // sees what is shown to him.
-func removers(tx Tx, g *policy.Gate, c auth.Caller) *eyes {
+func (r *Registry) removers(tx Tx, c auth.Caller) *eyes {
 	if c.Capacity == auth.CapacityNode || c.Capacity == auth.CapacityOperator {
 		return &eyes{}
 	}
-	return newEyes(tx, g, c)
+	return r.eyes(tx, c)
 }
 
 // mayRemove tells whether a person may remove an object for good: a document that he sees and may delete, and what he sees that holds no other document together.

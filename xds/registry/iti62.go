@@ -57,7 +57,7 @@ func (r *Registry) DeleteDocumentSet(ctx context.Context, c auth.Caller, ids []x
 	err := m.allowed(r.cfg.MayRemove, c)
 	if err == nil {
 		err = r.cfg.Store.Update(ctx, func(tx UpdateTx) error {
-			m.tx, m.eyes = tx, removers(tx, r.cfg.Gate, c)
+			m.tx, m.eyes = tx, r.removers(tx, c)
 			if err := m.judge(); err != nil {
 				return err
 			}

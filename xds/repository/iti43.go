@@ -158,8 +158,12 @@ func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.Docum
 	if q.RepositoryUniqueID != r.cfg.UniqueID {
 		return Retrieved{}, at(xds.CodeUnknownRepositoryID, "RepositoryUniqueId", string(q.RepositoryUniqueID), "this is repository "+string(r.cfg.UniqueID))
 	}
-	doc, ok, err := r.document(ctx, q.UniqueID)
-	if err == nil && (!ok || !may) {
+	var doc xds.StoredDocument
+	ok, err := false, error(nil)
+	if may {
+		doc, ok, err = r.document(ctx, q.UniqueID)
+	}
+	if err == nil && !ok {
 		return Retrieved{}, at(xds.CodeDocumentUniqueIDError, "DocumentUniqueId", string(q.UniqueID), "no such document in this repository")
 	}
 	var content Content
