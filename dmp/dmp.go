@@ -57,9 +57,10 @@ type Eraser interface {
 	Erase(ctx context.Context, patient hl7.CX) error
 }
 
-// Config is what a DMP needs. Store, Recorder, Events and Identities are required.
+// Config is what a DMP needs. Store, Gate, Recorder, Events and Identities are required.
 type Config struct {
 	Store      Store
+	Gate       *policy.Gate   // says who has a right
 	Recorder   atna.Recorder  // keeps the record of refusals and of readings
 	Events     *atna.Reporter // who we are in audit records
 	Identities Identities
@@ -71,9 +72,6 @@ type Config struct {
 	MaxAttending int
 	// AttendingRoles are the professions, code^system, whose members may be one; none: a doctor of the French table of professions.
 	AttendingRoles []string
-	// Emergencies are the purposes of use, code^system, of an access without the patient's consent; nil: those of the French VIHF.
-	Emergencies map[string]policy.Kind
-	Majority    int // years; 18 when 0
 	// Notice is the version of the information notice that those who use the national interface hand out: its messages do not say.
 	Notice string
 	// DestroyEarly lets a closed record be destroyed before its time: for laboratories and tests only.
@@ -100,16 +98,13 @@ type DMP struct {
 	key [32]byte // seals what waits for confirmation
 }
 
-// The purposes of use of the VIHF, and the doctors of the table of professions.
-const (
-	accessModes = "1.2.250.1.213.1.1.4.248"
-	doctor      = "10^1.2.250.1.71.1.2.7"
-)
+// The doctors of the table of professions.
+const doctor = "10^1.2.250.1.71.1.2.7"
 
 // New checks the configuration.
 func New(cfg Config) (*DMP, error) {
-	if cfg.Store == nil || cfg.Recorder == nil || cfg.Events == nil || cfg.Identities == nil {
-		return nil, errors.New("shared record: Store, Recorder, Events and Identities are required")
+	if cfg.Store == nil || cfg.Gate == nil || cfg.Recorder == nil || cfg.Events == nil || cfg.Identities == nil {
+		return nil, errors.New("shared record: Store, Gate, Recorder, Events and Identities are required")
 	}
 	if cfg.NewID == nil {
 		return nil, errors.New("shared record: NewID is required")
@@ -121,12 +116,9 @@ func New(cfg Config) (*DMP, error) {
 	t.Confirmation = cmp.Or(t.Confirmation, Term{10, 'i'})
 	t.Retention = cmp.Or(t.Retention, Term{10, 'y'})
 	cfg.Notice = cmp.Or(cfg.Notice, "1")
-	cfg.MaxAttending, cfg.Majority = cmp.Or(cfg.MaxAttending, 3), cmp.Or(cfg.Majority, 18)
+	cfg.MaxAttending = cmp.Or(cfg.MaxAttending, 3)
 	if cfg.AttendingRoles == nil {
 		cfg.AttendingRoles = []string{doctor}
-	}
-	if cfg.Emergencies == nil {
-		cfg.Emergencies = map[string]policy.Kind{"bris_de_glace^" + accessModes: policy.BreakGlass, "centre_15^" + accessModes: policy.Regulation}
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

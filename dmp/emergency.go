@@ -13,14 +13,14 @@ import (
 func (d *DMP) Emergency(ctx context.Context, c auth.Caller, id hl7.CX) (policy.Habilitation, error) {
 	var given policy.Habilitation
 	err := d.change(ctx, c, &actEmergency, id, func(w *work) error {
-		kind, known := d.cfg.Emergencies[c.Purpose]
+		kind, why := w.sight().Exception(w.rec)
 		switch {
-		case !known:
+		case kind == "":
 			return &Error{Code: Incomplete, Text: "the purpose is not one of an emergency"}
-		case kind == policy.BreakGlass && c.Reason == "":
+		case why == policy.NoReason:
 			return &Error{Code: Incomplete, Text: "the reason of the emergency access is missing"}
-		case kind == policy.BreakGlass && w.rec.NoBreakGlass, kind == policy.Regulation && w.rec.NoRegulation:
-			return denied("the patient opposed it beforehand")
+		case why != "":
+			return denied(string(why))
 		}
 		if h := w.own(kind); h != nil {
 			given, w.nothing = *h, true

@@ -55,12 +55,11 @@ func (w *work) authorization() (Authorization, error) {
 	if w.c.Capacity != professional {
 		return Valid, nil
 	}
-	if w.refusal() != nil {
-		return Refused, nil
-	}
-	h, err := w.right()
-	if err != nil || h != nil {
+	switch d, err := w.sight().Standing(w.rec); {
+	case err != nil || d.Allow:
 		return Valid, err
+	case d.Reason == policy.Refused:
+		return Refused, nil
 	}
 	for _, h := range w.rec.Rights {
 		if w.fits(h.Party) && !lasts(h.From, h.Until, w.now) && h.EndedBy == (policy.Party{}) {

@@ -139,6 +139,7 @@ func (m *memory) Trace(_ context.Context, id hl7.CX, before uint64, max int) (pa
 type world struct {
 	t *testing.T
 	*dmp.DMP
+	gate   *policy.Gate
 	store  *memory
 	people *people
 	now    time.Time
@@ -203,8 +204,14 @@ func newWorld(t *testing.T, change ...func(*dmp.Config)) *world {
 		w.people.known[p.id.Key()] = pix.Patient{ID: p.id, Demographics: pix.Demographics{Names: []hl7.XPN{p.name}, BirthDate: p.birth, Sex: "M",
 			Telecoms: []string{"^NET^Internet^alain@gmail.com", "0102030405^PRS^CP"}}, OtherIDs: []hl7.CX{{ID: "1197854176879056415520", AssigningAuthority: hl7.HD{UniversalID: "1.2.250.1.213.1.4.2", UniversalIDType: "ISO"}}}}
 	}
-	cfg := dmp.Config{Store: w.store, Recorder: recorder{w.store}, Events: &atna.Reporter{SourceID: "test"}, Identities: w.people, Journal: w.store, Documents: w, Eraser: w,
-		DeviceID: "1.2.250.1.213.4.1.1.1", DeviceName: "DMP", Clock: func() time.Time { return w.now },
+	clock := func() time.Time { return w.now }
+	gate, err := policy.New(policy.Config{Matrix: policy.France(), TeamAfter: 48 * time.Hour, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.gate = gate
+	cfg := dmp.Config{Store: w.store, Gate: gate, Recorder: recorder{w.store}, Events: &atna.Reporter{SourceID: "test"}, Identities: w.people, Journal: w.store, Documents: w, Eraser: w,
+		DeviceID: "1.2.250.1.213.4.1.1.1", DeviceName: "DMP", Clock: clock,
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) }}
 	for _, f := range change {
 		f(&cfg)

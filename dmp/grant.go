@@ -40,12 +40,16 @@ func (d *DMP) GrantGroup(ctx context.Context, c auth.Caller, id hl7.CX, group po
 		if err != nil {
 			return fmt.Errorf("members of a group: %w", err)
 		}
+		in, err := w.sight().Member(group.Group)
+		if err != nil {
+			return fmt.Errorf("members of a group: %w", err)
+		}
 		h := policy.Habilitation{Kind: policy.Group, Party: group, Except: except}
 		switch {
 		case len(members) == 0:
 			return &Error{Code: Unknown, Text: "no such group is known here"}
 		case c.Capacity != professional:
-		case !w.member(members):
+		case !in:
 			return denied("not a member of the group")
 		default:
 			h.Until, h.Evidence = w.d.cfg.Terms.Allegation.after(w.now), OralConsent
@@ -63,11 +67,7 @@ func (d *DMP) Delegate(ctx context.Context, c auth.Caller, id hl7.CX, to policy.
 		if to.Person == "" && to.Structure == "" || to.Group != "" {
 			return &Error{Code: Incomplete, Text: "a person or a structure is to be named"}
 		}
-		h, err := w.right()
-		switch {
-		case err != nil:
-			return err
-		case h.Kind == policy.Delegation || h.Kind == policy.BreakGlass || h.Kind == policy.Regulation || h.Party.Person != c.Person:
+		if !w.sight().MayDelegate(w.rec) {
 			return denied("a right of one's own is needed to delegate it")
 		}
 		given = *w.give(policy.Habilitation{Kind: policy.Delegation, Party: to, Until: d.cfg.Terms.Delegation.after(w.now), Types: types, Delegator: c.Person})

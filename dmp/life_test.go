@@ -178,6 +178,12 @@ func TestStays(t *testing.T) {
 	w.refused(err, dmp.Denied)
 	w.must(w.RefuseTeam(ctx, holder(paul), paul, "1750100125", "N1", false))
 	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", w.now))
+	// The team has its right for two days more, and that is what is told to everybody.
+	list, err = w.Rights(ctx, nurse, paul, dmp.Active)
+	if err != nil || len(list) != 1 || !list[0].Until.Equal(w.now.Add(48*time.Hour)) {
+		t.Errorf("%+v %v", list, err)
+	}
+	w.later("2d")
 	_, err = w.Rights(ctx, nurse, paul, dmp.Active)
 	w.refused(err, dmp.Denied)
 	n = len(w.store.audit)

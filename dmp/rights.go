@@ -2,7 +2,6 @@ package dmp
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
@@ -58,22 +57,8 @@ func (d *DMP) Rights(ctx context.Context, c auth.Caller, id hl7.CX, mode Mode) (
 
 func (w *work) active() []Standing {
 	var list []Standing
-	for _, h := range w.rec.Rights {
-		if lasts(h.From, h.Until, w.now) && !w.refuses(h.Party) {
-			list = append(list, Standing{Mode: Active, ID: h.ID, Kind: h.Kind, Party: h.Party, Since: h.From, Until: h.Until, LastAction: h.Declared, Evidence: h.Evidence, By: h.By})
-		}
-	}
-	for _, s := range w.rec.Stays {
-		if lasts(s.From, s.Until, w.now) && !s.Refused && !w.rec.NoTeams {
-			list = append(list, Standing{Mode: Active, Kind: policy.Team, Party: policy.Party{Structure: s.Structure}, Since: s.From, Until: s.Until, LastAction: s.From})
-		}
+	for _, h := range w.d.cfg.Gate.InForce(w.rec, w.now) {
+		list = append(list, Standing{Mode: Active, ID: h.ID, Kind: h.Kind, Party: h.Party, Since: h.From, Until: h.Until, LastAction: h.Declared, Evidence: h.Evidence, By: h.By})
 	}
 	return list
-}
-
-// refuses tells whether a refusal in force beats all rights of a party.
-func (w *work) refuses(p policy.Party) bool {
-	return slices.ContainsFunc(w.rec.Refusals, func(r policy.Refusal) bool {
-		return lasts(r.From, r.Until, w.now) && (r.Party.Person == "" || r.Party.Person == p.Person) && (r.Party.Structure == "" || r.Party.Structure == p.Structure)
-	})
 }

@@ -114,7 +114,11 @@ func (w *work) begin(tx Tx) error {
 	}
 	switch w.c.Capacity {
 	case representative:
-		if !w.represents() {
+		d, err := w.sight().Standing(w.rec)
+		if err != nil {
+			return fmt.Errorf("weigh the rights: %w", err)
+		}
+		if !d.Allow {
 			return denied("not a representative, or no more")
 		}
 	case professional:
@@ -130,17 +134,16 @@ func (w *work) welcome() error {
 	if w.act == &actTest {
 		return nil // what he is told is that he has no access
 	}
-	if r := w.refusal(); r != nil && (w.act != &actEmergency || !r.Emergency) {
+	d, err := w.sight().Standing(w.rec)
+	switch {
+	case err != nil:
+		return fmt.Errorf("weigh the rights: %w", err)
+	case d.Reason == policy.Refused:
 		return denied("the patient refuses this person or structure")
-	}
-	if !w.act.right || w.rec.State == policy.Unopened || w.rec.State == policy.Destroyed {
+	case d.Allow || !w.act.right || w.rec.State == policy.Unopened || w.rec.State == policy.Destroyed:
 		return nil
 	}
-	h, err := w.right()
-	if err == nil && h == nil {
-		err = denied("no right on this record")
-	}
-	return err
+	return denied("no right on this record: " + string(d.Reason))
 }
 
 // isCaller tells whether an identifier is the caller's own, as a CX or as it is.
@@ -148,19 +151,6 @@ func (w *work) isCaller(id string) bool {
 	a, errA := hl7.ParseCX(id)
 	b, errB := hl7.ParseCX(w.c.Person)
 	return errA == nil && errB == nil && a.Same(b)
-}
-
-// represents tells whether the caller acts for the patient today: a parent until the child's majority, a guardian until his charge ends.
-func (w *work) represents() bool {
-	return slices.ContainsFunc(w.rec.Representatives, func(r policy.Representative) bool {
-		return w.isCaller(r.Person) && lasts(r.From, r.Until, w.now) && (r.Guardian || w.minor())
-	})
-}
-
-// minor tells whether the patient is known not to be of age.
-func (w *work) minor() bool {
-	born, err := time.Parse("20060102", w.rec.Birth)
-	return err == nil && w.now.Before(born.AddDate(w.d.cfg.Majority, 0, 0))
 }
 
 func lasts(from, until, now time.Time) bool {

@@ -21,8 +21,8 @@ import (
 )
 
 // peakCap is what the gateway may take at its peak for a message that is refused before it is understood, however large: its code and buffers at rest (24 MiB),
-// the growing of a buffer to the largest envelope that is read at all (8 MiB), and what the collector has not given back yet when the processors are busy.
-const peakCap = 112 << 20
+// the largest envelope that is read at all, in pieces and then in one (16 MiB), and what the collector has not given back yet when the processors are busy.
+const peakCap = 96 << 20
 
 // badCase is a message that must be refused. What is answered and recorded is in testdata/badinput.golden (GOLDEN=update writes it).
 type badCase struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/pix"
 	"github.com/passerelle-sante/passerelle/pix/manager"
+	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -75,7 +76,7 @@ func (c *Config) checkDMP(wrong func(key, format string, args ...any)) {
 }
 
 // buildDMP makes the actor of shared records wherever there are rules that need them.
-func (g *Gateway) buildDMP() error {
+func (g *Gateway) buildDMP(gate *policy.Gate) error {
 	if g.cfg.Policy.Rules == "none" {
 		return nil
 	}
@@ -87,9 +88,9 @@ func (g *Gateway) buildDMP() error {
 	if g.cfg.Audit.Repository.Enabled {
 		journal = accesses{g}
 	}
-	g.dmp, err = dmp.New(dmp.Config{Store: g.db.SharedRecords(), Recorder: g.db.Audit(), Events: g.events, Identities: knownPatients{g}, Documents: latestDocuments{g}, Journal: journal, Eraser: eraser{g}, DestroyEarly: g.cfg.DMP.DestroyEarly,
-		Terms: terms, MaxAttending: g.cfg.DMP.MaxAttending, Majority: g.cfg.Policy.Majority, Notice: g.cfg.DMP.Notice, DeviceID: g.cfg.DMP.DeviceID, DeviceName: g.cfg.Node.Name,
-		Clock: time.Now, NewID: func() string { return string(newObjectID()) }, Log: g.log})
+	g.dmp, err = dmp.New(dmp.Config{Store: g.db.SharedRecords(), Gate: gate, Recorder: g.db.Audit(), Events: g.events, Identities: knownPatients{g}, Documents: latestDocuments{g}, Journal: journal, Eraser: eraser{g}, DestroyEarly: g.cfg.DMP.DestroyEarly,
+		Terms: terms, MaxAttending: g.cfg.DMP.MaxAttending, Notice: g.cfg.DMP.Notice, DeviceID: g.cfg.DMP.DeviceID, DeviceName: g.cfg.Node.Name,
+		Clock: g.now, NewID: func() string { return string(newObjectID()) }, Log: g.log})
 	return err
 }
 

@@ -172,7 +172,7 @@ func (g *Gateway) orderMore(ctx context.Context, c auth.Caller, patient hl7.CX, 
 	case o.Do == "members":
 		members := make([]policy.Membership, len(o.Members))
 		for i, m := range o.Members {
-			members[i] = policy.Membership{Party: policy.Party{Person: m}, From: time.Now()}
+			members[i] = policy.Membership{Party: policy.Party{Person: m}, From: g.now()}
 		}
 		return g.dmp.SetMembers(ctx, c, o.Group, members)
 	}

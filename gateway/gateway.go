@@ -38,6 +38,8 @@ type Options struct {
 	Ready func(*Gateway)
 	// SettleEvery is how often a registry elsewhere is asked about submissions in doubt; a minute when 0.
 	SettleEvery time.Duration
+	// Clock tells when rights begin and end; nil is the system's.
+	Clock func() time.Time
 }
 
 // Gateway is a running gateway.
@@ -65,6 +67,7 @@ type Gateway struct {
 	verifier   *xua.Verifier      // nil when no assertions are taken
 	signers    *xua.Verifier      // of lots; nil when their signatures are not verified
 	clock      *clock
+	now        func() time.Time // of rights
 	metrics    *metrics
 	addresses  map[string]string // of the doors that are open, by name
 
@@ -78,7 +81,10 @@ func (g *Gateway) Address(door string) string { return g.addresses[door] }
 // Run runs a gateway until ctx ends, and is done when it returns. Everything acknowledged before is on disk then.
 func Run(ctx context.Context, cfg Config, opt Options) (err error) {
 	g := &Gateway{cfg: cfg, log: opt.Log, addresses: map[string]string{}, clock: newClock(cfg.Clock),
-		settleEvery: cmp.Or(opt.SettleEvery, time.Minute)}
+		settleEvery: cmp.Or(opt.SettleEvery, time.Minute), now: opt.Clock}
+	if g.now == nil {
+		g.now = time.Now
+	}
 	if g.tls, err = loadTLS(cfg.TLS); err != nil {
 		return err
 	}
@@ -160,7 +166,7 @@ func (g *Gateway) buildActors(version string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(g.buildDirectory(), g.buildDMP(), g.buildAccounts()); err != nil {
+	if err := errors.Join(g.buildDirectory(), g.buildDMP(gate), g.buildAccounts()); err != nil {
 		return err
 	}
 	if g.cfg.Registry.Remote == "" {

@@ -76,7 +76,7 @@ func (g *Gateway) newGate() (*policy.Gate, error) {
 		return nil, fmt.Errorf("policy tables: %w", err)
 	}
 	return policy.New(policy.Config{Matrix: m, Nodes: g.nodeRights, TeamAfter: time.Duration(p.TeamAfter) * time.Hour, Majority: p.Majority,
-		MaskedAndHid: p.MaskedAndHid, Persons: p.Persons, RegulatedFrom: p.RegulatedFrom, Clock: time.Now})
+		MaskedAndHid: p.MaskedAndHid, Persons: p.Persons, RegulatedFrom: p.RegulatedFrom, Clock: g.now})
 }
 
 // nodeRights are what somebody without assertion may do. Who deposits by mail is entitled to by the agreement with his domain, which the mailbox has checked.

@@ -40,6 +40,11 @@ func run(t *testing.T, more string, doors ...string) *running {
 
 func runLogging(t *testing.T, log io.Writer, more string, doors ...string) *running {
 	t.Helper()
+	return runWith(t, gateway.Options{Log: slog.New(slog.NewTextHandler(log, nil)), SettleEvery: 50 * time.Millisecond}, more, doors...)
+}
+
+func runWith(t *testing.T, opt gateway.Options, more string, doors ...string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "c.yaml")
 	config := "listen: {plain_soap: \"127.0.0.1:0\", plain_mllp: \"127.0.0.1:0\", operations: \"127.0.0.1:0\"" + strings.Join(append([]string{""}, doors...), ", ") + "}\n" + more
@@ -52,10 +57,8 @@ func runLogging(t *testing.T, log io.Writer, more string, doors ...string) *runn
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan *gateway.Gateway, 1), make(chan error, 1)
-	go func() {
-		done <- gateway.Run(ctx, cfg, gateway.Options{Log: slog.New(slog.NewTextHandler(log, nil)), SettleEvery: 50 * time.Millisecond,
-			Ready: func(g *gateway.Gateway) { ready <- g }})
-	}()
+	opt.Ready = func(g *gateway.Gateway) { ready <- g }
+	go func() { done <- gateway.Run(ctx, cfg, opt) }()
 	r := &running{data: filepath.Join(dir, "data")}
 	select {
 	case r.Gateway = <-ready:

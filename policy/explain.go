@@ -36,7 +36,7 @@ func (s *Sight) Explain(patient hl7.CX, e *xds.DocumentEntry) (Decision, []Step,
 		return d, steps, nil
 	}
 	for _, f := range v.record.Refusals {
-		if s.is(f.Party) {
+		if f.names(s.who.Person, s.who.Organisation) {
 			steps = append(steps, Step{"refusal", "names the caller; " + term(f.From, f.Until, s.now), d.Reason == Refused && lasts(f.From, f.Until, s.now)})
 		}
 	}
@@ -116,7 +116,7 @@ func (s *Sight) documentSays(v *view, e *xds.DocumentEntry, d Decision) []Step {
 		}
 	}
 	steps := []Step{{"document", strings.Join(traitsHere, ", "), d.Reason == Hidden || d.Reason == Gone}}
-	if s.wrote(v, e) {
+	if s.wrote(v, e.Authors) {
 		steps = append(steps, Step{"author", "the caller wrote it", d.Allow && d.Ground == Author})
 	}
 	for _, g := range v.grounds {

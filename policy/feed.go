@@ -76,7 +76,7 @@ func (s *Sight) Replace(e *xds.DocumentEntry) (Decision, error) {
 	if v.record == nil || v.record.State != Open {
 		return refused(NoRecord), nil
 	}
-	if s.wrote(v, e) || s.wroteHere(e) {
+	if s.wrote(v, e.Authors) || s.wroteHere(e.Authors) {
 		return Decision{Allow: true, Ground: Author}, nil
 	}
 	for i := range v.grounds {
@@ -87,8 +87,17 @@ func (s *Sight) Replace(e *xds.DocumentEntry) (Decision, error) {
 	return refused(NotYours), nil
 }
 
+// Continue tells whether the caller may add to a folder that a submission set brought, though he sees nothing in it: he, or somebody of his structure, submitted it.
+func (s *Sight) Continue(set *xds.SubmissionSet) (bool, error) {
+	if s == nil {
+		return true, nil
+	}
+	v, err := s.view(set.PatientID)
+	return err == nil && (s.wrote(v, set.Authors) || s.wroteHere(set.Authors)), err
+}
+
 // wroteHere tells whether the caller speaks for a structure of the authors.
-func (s *Sight) wroteHere(e *xds.DocumentEntry) bool {
+func (s *Sight) wroteHere(authors []xds.Author) bool {
 	own := s.who.Organisation
 	if s.who.Capacity == auth.CapacityNode {
 		own = s.gate.cfg.Nodes(s.who).Structure
@@ -96,8 +105,8 @@ func (s *Sight) wroteHere(e *xds.DocumentEntry) bool {
 	if own == "" {
 		return false
 	}
-	for i := range e.Authors {
-		for _, in := range e.Authors[i].Institutions {
+	for i := range authors {
+		for _, in := range authors[i].Institutions {
 			if in.ID() == own {
 				return true
 			}

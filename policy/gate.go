@@ -157,7 +157,7 @@ func (s *Sight) shows(v *view, e *xds.DocumentEntry) Decision {
 	if denied.Allow {
 		denied = refused(Hidden)
 	}
-	if s.wrote(v, e) {
+	if s.wrote(v, e.Authors) {
 		return Decision{Allow: true, Ground: Author}
 	}
 	for i := range v.grounds {
@@ -184,14 +184,14 @@ func (s *Sight) Does(e *xds.DocumentEntry, a Act) (Decision, error) {
 	}
 	m := s.gate.cfg.Matrix
 	// The system of the structure that wrote a document may do what its author may, without reading anything.
-	own := s.who.Capacity == auth.CapacityNode && !v.barred && s.gate.cfg.Nodes(s.who).Write && s.wroteHere(e)
+	own := s.who.Capacity == auth.CapacityNode && !v.barred && s.gate.cfg.Nodes(s.who).Write && s.wroteHere(e.Authors)
 	if _, goneNow := m.traitsOf(e); own && !goneNow && m.allows[Author][a] == yes {
 		return Decision{Allow: true, Ground: Author}, nil
 	}
 	if d := s.shows(v, e); !d.Allow {
 		return d, nil
 	}
-	if s.wrote(v, e) && m.allows[Author][a] == yes {
+	if s.wrote(v, e.Authors) && m.allows[Author][a] == yes {
 		return Decision{Allow: true, Ground: Author}, nil
 	}
 	for i := range v.grounds {
@@ -202,13 +202,13 @@ func (s *Sight) Does(e *xds.DocumentEntry, a Act) (Decision, error) {
 	return refused(NotAllowed), nil
 }
 
-// wrote tells whether the caller is an author of a document, by name. Of a record that is not open nobody sees anything.
-func (s *Sight) wrote(v *view, e *xds.DocumentEntry) bool {
+// wrote tells whether the caller is one of the authors of something, by name. Of a record that is not open nobody sees anything.
+func (s *Sight) wrote(v *view, authors []xds.Author) bool {
 	if s.who.Capacity != auth.CapacityProfessional || s.who.Person == "" || v.record == nil || v.record.State != Open {
 		return false
 	}
-	for i := range e.Authors {
-		if p := e.Authors[i].Person; p.ID() == s.who.Person && s.gate.professional(p) {
+	for i := range authors {
+		if p := authors[i].Person; p.ID() == s.who.Person && s.gate.professional(p) {
 			return true
 		}
 	}

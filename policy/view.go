@@ -38,16 +38,19 @@ func (s *Sight) view(patient hl7.CX) (*view, error) {
 		v.barred, v.decision = true, refused(why)
 		return v, nil
 	}
+	return v, s.weigh(v)
+}
+
+// weigh collects the grounds of a record that bars nobody, and decides about it as a whole.
+func (s *Sight) weigh(v *view) error {
 	why, err := s.collect(v)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(v.grounds) == 0 {
-		v.decision = refused(why)
-		return v, nil
+	if v.decision = refused(why); len(v.grounds) > 0 {
+		v.decision = Decision{Allow: true, Ground: v.grounds[0].kind, Fact: v.grounds[0].fact}
 	}
-	v.decision = Decision{Allow: true, Ground: v.grounds[0].kind, Fact: v.grounds[0].fact}
-	return v, nil
+	return nil
 }
 
 // bar is what stands before every right [DMP-B1, DMP-B2, DMP-T3.7].
@@ -57,15 +60,18 @@ func (s *Sight) bar(r *Record, patient hl7.CX) Reason {
 		return NotAboutPatient
 	case r == nil || r.State != Open:
 		return NoRecord
-	}
-	emergency := s.gate.Emergency(s.who) != ""
-	for i := range r.Refusals {
-		f := &r.Refusals[i]
-		if lasts(f.From, f.Until, s.now) && s.is(f.Party) && !(emergency && f.Emergency) {
-			return Refused
-		}
+	case s.refusedBy(r):
+		return Refused
 	}
 	return ""
+}
+
+// refusedBy tells whether the patient refuses the caller or his structure, and does not let him in even in an emergency.
+func (s *Sight) refusedBy(r *Record) bool {
+	emergency := s.gate.Emergency(s.who) != ""
+	return slices.ContainsFunc(r.Refusals, func(f Refusal) bool {
+		return lasts(f.From, f.Until, s.now) && f.names(s.who.Person, s.who.Organisation) && !(emergency && f.Emergency)
+	})
 }
 
 // about tells whether the assertion is about this patient.
@@ -74,12 +80,12 @@ func (s *Sight) about(patient hl7.CX) bool {
 	return err == nil && id.Same(patient)
 }
 
-// is tells whether the caller is who a refusal names: the person wherever he works, or anybody of the structure.
-func (s *Sight) is(p Party) bool {
-	if p.Person != "" {
-		return p.Person == s.who.Person
+// names tells whether a refusal is about somebody: the person wherever he works, or anybody of the structure.
+func (f *Refusal) names(person, structure string) bool {
+	if f.Party.Person != "" {
+		return f.Party.Person == person
 	}
-	return p.Structure != "" && p.Structure == s.who.Organisation
+	return f.Party.Structure != "" && f.Party.Structure == structure
 }
 
 // collect finds the grounds, by who asks. Where there is none it says why.
@@ -189,7 +195,9 @@ func (s *Sight) holds(r *Record, h *Habilitation, emergency Kind) (bool, error) 
 	case Team:
 		return s.team(r, h.Party.Structure, h)
 	case Delegation:
-		return s.party(h.Party) && s.delegated(r, h.Delegator), nil
+		// It may be to a whole laboratory: who will read the sample is not known beforehand.
+		called := s.party(h.Party) || h.Party.Person == "" && h.Party.Structure != "" && h.Party.Structure == s.who.Organisation
+		return called && s.delegated(r, h.Delegator), nil
 	default:
 		return s.party(h.Party), nil
 	}
@@ -242,11 +250,7 @@ func (s *Sight) stays(v *view, types []string) error {
 	}
 	for i := range v.record.Stays {
 		st := &v.record.Stays[i]
-		until := st.Until
-		if !until.IsZero() {
-			until = until.Add(s.gate.cfg.TeamAfter)
-		}
-		if st.Refused || !lasts(st.From, until, s.now) {
+		if st.Refused || !lasts(st.From, s.gate.teamUntil(st), s.now) {
 			continue
 		}
 		in, err := s.team(v.record, st.Structure, &Habilitation{Except: st.Except})
@@ -259,6 +263,14 @@ func (s *Sight) stays(v *view, types []string) error {
 		}
 	}
 	return nil
+}
+
+// teamUntil is when the right of a stay's team ends; zero while the stay lasts.
+func (g *Gate) teamUntil(st *Stay) time.Time {
+	if st.Until.IsZero() {
+		return st.Until
+	}
+	return st.Until.Add(g.cfg.TeamAfter)
 }
 
 // both are the types within two limits; nil is no limit.

@@ -98,6 +98,35 @@ func (b *bench) assertedOn(ctx context.Context, s scenario, c *child, by testpki
 
 // assertedQuery is the query with the i-th assertion; all are of one length.
 func assertedQuery(i int, by testpki.Identity) (*message, error) {
+	header, err := vouchedHeader(i, by)
+	return queryMessage("LeafClass").with(header), err
+}
+
+// vouched is a message with an assertion.
+func vouched(plain *message, by testpki.Identity) (*message, error) {
+	header, err := vouchedHeader(0, by)
+	return plain.with(header), err
+}
+
+// with puts a header block at the end of the header, and sees to the length and to the places that are overwritten.
+func (m *message) with(header string) *message {
+	head, body, _ := bytes.Cut(m.wire, []byte("\r\n\r\n"))
+	line, rest, _ := strings.Cut(string(head), "\r\n")
+	_, path, _ := strings.Cut(line, " ")
+	path, _, _ = strings.Cut(path, " ")
+	_, kind, _ := strings.Cut(rest, "Content-Type: ")
+	kind, _, _ = strings.Cut(kind, "\r\n")
+	place := func(at []int, digits int) string {
+		if len(at) == 0 {
+			return ""
+		}
+		return string(m.wire[at[0] : at[0]+digits])
+	}
+	return newMessage(path, kind, []byte(strings.Replace(string(body), "</env:Header>", header, 1)), place(m.number, 8), place(m.person, 15))
+}
+
+// vouchedHeader is a header block with the i-th assertion, which ends the header.
+func vouchedHeader(i int, by testpki.Identity) (string, error) {
 	now := time.Now().UTC().Truncate(time.Second)
 	a := saml.Assertion{ID: fmt.Sprintf("_%08d", i), IssueInstant: now, Issuer: saml.NameID{Value: "https://idp.example.org"}, Subject: saml.NameID{Value: "anne@example.org"},
 		Confirmations: []saml.Confirmation{{Method: saml.Bearer}}, Conditions: &saml.Conditions{NotBefore: now, NotOnOrAfter: now.Add(time.Hour), Audiences: [][]string{{"urn:bench"}}},
@@ -107,11 +136,5 @@ func assertedQuery(i int, by testpki.Identity) (*message, error) {
 			{Name: "urn:oasis:names:tc:xacml:2.0:subject:role", Values: []saml.Value{saml.Coded("Role", "10", "1.2.250.1.71.1.2.7", "", "")}},
 			{Name: "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse", Values: []saml.Value{saml.Coded("PurposeOfUse", "TREATMENT", "2.16.840.1.113883.3.18.7.1", "", "")}}}}
 	signed, err := xmlsig.Signer{Key: by.Key, Certificates: []*x509.Certificate{by.Certificate}, Canonicalization: xmlsig.Exclusive("xs")}.Sign(a.Append(nil), 0, 1)
-	if err != nil {
-		return nil, err
-	}
-	plain := queryMessage("LeafClass")
-	_, body, _ := bytes.Cut(plain.wire, []byte("\r\n\r\n"))
-	header := `<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">` + string(signed) + `</w:Security></env:Header>`
-	return newMessage(registryPath, contentPlain+`; action="`+actionQuery+`"`, []byte(strings.Replace(string(body), "</env:Header>", header, 1)), "", ""), nil
+	return `<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">` + string(signed) + `</w:Security></env:Header>`, err
 }

@@ -32,6 +32,8 @@ var scenarios = []scenario{
 	{name: "iti18-objectref-20", must: .20, target: .40, do: func(b *bench, ctx context.Context, s scenario) error { return b.query(ctx, s, "ObjectRef") }},
 	{name: "iti18-assertion", must: .70, target: .85, do: (*bench).asserted},
 	{name: "iti18-rules", must: .85, target: .95, do: (*bench).ruled},
+	{name: "iti43-rules", must: .85, target: .95, do: (*bench).ruledRetrieve},
+	{name: "masked-or-absent", must: 1.02, target: 1.01, most: true, do: (*bench).maskedOrAbsent},
 	{name: "iti43-30k", must: .30, target: .50, do: func(b *bench, ctx context.Context, s scenario) error { return b.retrieveSmall(ctx, s) }},
 	{name: "iti43-1MB", must: .80, target: 1.00, do: func(b *bench, ctx context.Context, s scenario) error {
 		return b.retrieveLarge(ctx, s, 1_000_000, 16, .74)

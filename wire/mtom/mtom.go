@@ -329,23 +329,35 @@ func (p *Part) WriteTo(w io.Writer) (n int64, err error) {
 
 // all appends the whole content to b, tooLarge beyond limit bytes.
 func (p *Part) all(b []byte, limit int64, tooLarge error) ([]byte, error) {
-	l := &limited{b: b, limit: limit, tooLarge: tooLarge}
+	l := &limited{pieces: [][]byte{b}, left: limit, tooLarge: tooLarge}
 	_, err := p.WriteTo(l)
-	return l.b, err
+	if len(l.pieces) == 1 || err != nil {
+		return l.pieces[0], err
+	}
+	return slices.Concat(l.pieces...), nil
 }
 
+// limited keeps what is written in pieces, the first of which is given, and puts nothing together that is refused in the end.
 type limited struct {
-	b        []byte
-	limit    int64
+	pieces   [][]byte
+	left     int64
 	tooLarge error
 }
 
 func (l *limited) Write(b []byte) (int, error) {
-	if int64(len(l.b)+len(b)) > l.limit {
+	n := len(b)
+	if l.left -= int64(n); l.left < 0 {
 		return 0, l.tooLarge
 	}
-	l.b = append(l.b, b...)
-	return len(b), nil
+	for {
+		last := &l.pieces[len(l.pieces)-1]
+		k := min(len(b), cap(*last)-len(*last))
+		*last, b = append(*last, b[:k]...), b[k:]
+		if len(b) == 0 {
+			return n, nil
+		}
+		l.pieces = append(l.pieces, make([]byte, 0, max(16<<10, min(2*cap(*last), 1<<20))))
+	}
 }
 
 // rawPart reads a part undecoded.

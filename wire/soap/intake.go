@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/passerelle-sante/passerelle/wire/mtom"
@@ -153,9 +154,23 @@ func readEnvelope(src io.Reader, size, limit int64) ([]byte, error) {
 		}
 		return b[:n], err
 	}
-	b, err := io.ReadAll(io.LimitReader(src, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = tooLarge(limit)
+	// The length is not known: what is read is put together when it is known not to be too large, so that a refusal costs no second copy.
+	var parts [][]byte
+	var total int64
+	for next := int64(16 << 10); ; next = min(2*next, 1<<20) {
+		b := make([]byte, min(next, limit+1-total))
+		n, err := 0, error(nil)
+		for more := 0; n < len(b) && err == nil; n += more {
+			more, err = src.Read(b[n:])
+		}
+		parts, total = append(parts, b[:n]), total+int64(n)
+		switch {
+		case total > limit:
+			return nil, tooLarge(limit)
+		case err == io.EOF:
+			return slices.Concat(parts...), nil
+		case err != nil:
+			return nil, err
+		}
 	}
-	return b, err
 }

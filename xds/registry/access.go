@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
@@ -51,15 +52,43 @@ type eyes struct {
 	known    map[xds.ObjectID]policy.Decision
 	patients []hl7.CX         // of the query, whose records may be searched
 	record   *policy.Decision // about the record that is searched or fed, where it is known beforehand
-	document policy.Decision  // the last about a document
+	hidden   *atomic.Pointer[xds.DocumentEntry]
+	document policy.Decision // the last about a document
 }
 
-func newEyes(tx Tx, g *policy.Gate, c auth.Caller) *eyes {
-	s := g.Sight(tx, c)
+func (r *Registry) eyes(tx Tx, c auth.Caller) *eyes {
+	s := r.cfg.Gate.Sight(tx, c)
 	if s == nil {
 		return &eyes{}
 	}
-	return &eyes{tx: tx, sight: s, known: map[xds.ObjectID]policy.Decision{}}
+	return &eyes{tx: tx, sight: s, known: map[xds.ObjectID]policy.Decision{}, hidden: &r.hidden}
+}
+
+// nothing is done for an id that does not exist: what it costs to find a document and not to show it, so that time does not tell the one from the other. The document is
+// the last that was not shown to somebody who named it; as long as there was none, there is nothing to compare with.
+func (y *eyes) nothing(byUniqueID bool) error {
+	if y.sight == nil {
+		return nil
+	}
+	e := y.hidden.Load()
+	if e == nil {
+		return nil
+	}
+	other := eyes{tx: y.tx, sight: y.sight, known: map[xds.ObjectID]policy.Decision{}, hidden: y.hidden}
+	if byUniqueID {
+		if _, err := y.tx.ByUniqueID(e.UniqueID); err != nil {
+			return err
+		}
+	}
+	_, err := other.byID(e.ID)
+	return err
+}
+
+// withheld remembers a document that somebody named and is not shown.
+func (y *eyes) withheld(o xds.Object) {
+	if y.sight != nil && o.Entry != nil {
+		y.hidden.Store(o.Entry)
+	}
 }
 
 // see tells whether the caller may know of an object.
@@ -73,6 +102,9 @@ func (y *eyes) see(o xds.Object) (bool, error) {
 	}
 	y.known[id] = policy.Decision{} // until it is decided, an object that leads back to itself shows nothing
 	d, err := y.decide(o)
+	if !d.Allow && d.Reason == "" {
+		d.Reason = policy.Hidden
+	}
 	y.known[id] = d
 	return d.Allow, err
 }
@@ -213,7 +245,7 @@ func (y *eyes) consult(q *query.Query) error {
 func (r *Registry) LastSubmission(ctx context.Context, c auth.Caller, patient hl7.CX) (last hl7.DTM, err error) {
 	c.Patient = ""
 	err = r.cfg.Store.View(ctx, func(tx Tx) error {
-		y := newEyes(tx, r.cfg.Gate, c)
+		y := r.eyes(tx, c)
 		var failed error
 		err := tx.OfPatient(patient, xds.KindSet, func(o xds.Object) bool {
 			if o.Set.SubmissionTime.Floor() <= last.Floor() {
@@ -238,13 +270,10 @@ type account struct {
 
 // account is the decision, for the audit record: about the record or, where objects were asked for by their ids, about the last of them.
 func (y *eyes) account() string {
-	switch {
-	case y.sight == nil:
+	if y.sight == nil {
 		return ""
-	case y.record != nil:
-		return y.record.String()
 	}
-	return y.document.String()
+	return y.last().String()
 }
 
 // account is of who asked and what was shown. A query by ids names no patient: who sees it in his journal is whose documents were shown or, when none was, whom
@@ -273,13 +302,16 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 	}
 	decisions := make([]policy.Decision, len(ids))
 	err := r.cfg.Store.View(ctx, func(tx Tx) error {
-		y := newEyes(tx, r.cfg.Gate, c)
+		y := r.eyes(tx, c)
 		for i, uid := range ids {
 			if y.sight == nil {
 				decisions[i].Allow = true
 				continue
 			}
 			entries, err := tx.ByUniqueID(uid)
+			if err == nil && len(entries) == 0 {
+				err = y.nothing(true)
+			}
 			if err != nil {
 				return err
 			}
@@ -292,11 +324,88 @@ func (r *Registry) MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.Uni
 				if decisions[i] = y.known[id]; ok {
 					break
 				}
+				if o, there, err := tx.Object(id); err != nil {
+					return err
+				} else if there {
+					y.withheld(o)
+				}
 			}
 		}
 		return nil
 	})
 	return decisions, err
+}
+
+// MayDestroy decides for each document whether the caller may have its bytes destroyed: a person when he may remove an entry of it, anybody else whom configuration lets.
+func (r *Registry) MayDestroy(ctx context.Context, c auth.Caller, ids []xds.UniqueID) ([]policy.Decision, error) {
+	decisions := make([]policy.Decision, len(ids))
+	err := r.cfg.Store.View(ctx, func(tx Tx) error {
+		y := r.removers(tx, c)
+		for i, uid := range ids {
+			if decisions[i].Allow = y.sight == nil; decisions[i].Allow {
+				continue
+			}
+			decisions[i].Reason = policy.Unknown
+			entries, err := tx.ByUniqueID(uid)
+			if err != nil {
+				return err
+			}
+			for _, id := range entries {
+				o, ok, err := tx.Object(id)
+				if err == nil && ok {
+					ok, err = y.mayRemove(o)
+				}
+				if err != nil {
+					return err
+				}
+				if decisions[i] = y.last(); ok {
+					break
+				}
+			}
+		}
+		return nil
+	})
+	return decisions, err
+}
+
+// last is the last decision: about a record or an act, or about a document. Where there was nothing to decide about, there is no such document.
+func (y *eyes) last() policy.Decision {
+	switch {
+	case y.record != nil:
+		return *y.record
+	case y.document == policy.Decision{}:
+		return policy.Decision{Reason: policy.Unknown}
+	}
+	return y.document
+}
+
+// Changeable gives the entries of a document that the caller may know of to change or to replace them, though he may see none of them: those that he, or his structure,
+// wrote. Others are not there.
+func (r *Registry) Changeable(ctx context.Context, c auth.Caller, uid xds.UniqueID) (list []xds.DocumentEntry, err error) {
+	err = r.cfg.Store.View(ctx, func(tx Tx) error {
+		all, y := see(tx, r.cfg.Domain(), 1), r.eyes(tx, c)
+		ids, err := all.ByUniqueID(uid)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			o, ok, err := all.Object(id)
+			if err != nil {
+				return err
+			}
+			if !ok || o.Entry == nil {
+				continue
+			}
+			if ok, err = y.mayChange(o); err != nil {
+				return err
+			}
+			if ok {
+				list = append(list, *o.Entry)
+			}
+		}
+		return nil
+	})
+	return list, err
 }
 
 // ErrNoSuchDocument tells that an explanation was asked of a document that is not registered for the patient.
@@ -317,7 +426,7 @@ func (r *Registry) Explain(ctx context.Context, c auth.Caller, patient hl7.CX, u
 			return err
 		}
 		// What the entry alone does not decide: what made it obsolete.
-		if ok, err := newEyes(tx, r.cfg.Gate, c).see(xds.Object{Entry: entry}); err != nil || ok {
+		if ok, err := r.eyes(tx, c).see(xds.Object{Entry: entry}); err != nil || ok {
 			return err
 		}
 		d = policy.Decision{Reason: policy.Hidden}
@@ -381,14 +490,107 @@ func (j *judge) opens() bool {
 
 // mayRelate tells whether a submission may point to a registered object. What it may not point to is not there.
 func (j *judge) mayRelate(a *xds.Association, o xds.Object) (bool, error) {
-	if j.eyes.sight == nil || o.Entry == nil {
+	switch {
+	case j.eyes.sight == nil:
 		return true, nil
+	case o.Folder != nil:
+		return j.eyes.mayFill(o)
+	case o.Entry == nil:
+		return j.eyes.see(o)
 	}
 	d, err := j.eyes.sight.Replace(o.Entry)
-	if err != nil || d.Allow || a.Type.Replaces() {
-		return d.Allow, err
+	if err == nil && !d.Allow && !a.Type.Replaces() {
+		if _, err = j.eyes.see(o); err == nil {
+			d = j.eyes.known[o.Entry.ID]
+		}
 	}
-	return j.eyes.see(o)
+	if !d.Allow {
+		j.eyes.record = &d
+	}
+	return d.Allow, err
+}
+
+// mayFill tells whether the caller may put documents into a folder: he knows of it, or he or his structure made it.
+func (y *eyes) mayFill(folder xds.Object) (bool, error) {
+	ok, err := y.see(folder)
+	if err != nil || ok {
+		return ok, err
+	}
+	as, err := y.tx.Associations(folder.Folder.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range as {
+		if a.Type != xds.HasMember || a.Target != folder.Folder.ID {
+			continue
+		}
+		holder, there, err := y.tx.Object(a.Source)
+		if err != nil {
+			return false, err
+		}
+		if there && holder.Set != nil {
+			if ok, err := y.sight.Continue(holder.Set); err != nil || ok {
+				return ok, err
+			}
+		}
+	}
+	d := y.known[folder.Folder.ID]
+	y.record = &d
+	return false, nil
+}
+
+// removers are the eyes of who removes for good. A node that configuration entitles to that acts for itself sees everything; so does who destroys a whole record. A person
+// sees what is shown to him.
+func (r *Registry) removers(tx Tx, c auth.Caller) *eyes {
+	if c.Capacity == auth.CapacityNode || c.Capacity == auth.CapacityOperator {
+		return &eyes{}
+	}
+	return r.eyes(tx, c)
+}
+
+// mayRemove tells whether a person may remove an object for good: a document that he sees and may delete, and what he sees that holds no other document together.
+func (y *eyes) mayRemove(o xds.Object) (bool, error) {
+	ok, err := y.see(o)
+	if y.sight == nil || err != nil {
+		return ok, err
+	}
+	if !ok {
+		d := y.known[o.Header().ID]
+		y.record = &d
+		return false, nil
+	}
+	touched := []xds.ObjectID{}
+	switch {
+	case o.Entry != nil:
+		d, err := y.sight.Does(o.Entry, policy.Delete)
+		y.record = &d
+		return d.Allow, err
+	case o.Association != nil:
+		touched = append(touched, o.Association.Source, o.Association.Target)
+	default:
+		as, err := y.tx.Associations(o.Header().ID)
+		if err != nil {
+			return false, err
+		}
+		for _, a := range as {
+			if a.Source == o.Header().ID {
+				touched = append(touched, a.Target)
+			}
+		}
+	}
+	for _, id := range touched {
+		end, there, err := y.tx.Object(id)
+		if err != nil {
+			return false, err
+		}
+		if !there || end.Entry == nil {
+			continue
+		}
+		if ok, err := y.mayRemove(end); err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // mayChange tells whether the caller may know of an object to change it: he sees it, or he or his structure wrote it. What he may do with it is another question.
@@ -398,6 +600,9 @@ func (y *eyes) mayChange(o xds.Object) (bool, error) {
 		return ok, err
 	}
 	d, err := y.sight.Replace(o.Entry)
+	if hidden := y.known[o.Entry.ID]; !d.Allow {
+		y.record = &hidden
+	}
 	return d.Allow, err
 }
 

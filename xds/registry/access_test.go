@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 type guarded struct {
 	*world
 	db      *bolt.DB
+	config  registry.Config
 	audited []*atna.AuditMessage
 }
 
@@ -68,12 +70,13 @@ func newGuarded(t *testing.T, rec *policy.Record) *guarded {
 	clock := func() time.Time { return g.now }
 	gate, err := policy.New(policy.Config{Matrix: policy.France(), Clock: clock, Persons: []string{"1.2.250.1.71.4.2.1"}})
 	g.must(err)
-	g.world.Registry, err = registry.New(registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return guardedDomain }, Audit: g, Gate: gate, Emergencies: g,
+	g.config = registry.Config{Store: db.Registry(), Domain: func() *xds.Domain { return guardedDomain }, Audit: g, Gate: gate, Emergencies: g,
 		Events: &atna.Reporter{SourceID: "test"}, MaxResults: 12, MaxReferences: 20, Clock: clock, Log: slog.New(slog.DiscardHandler),
 		NewID: func() xds.ObjectID {
 			g.ids++
 			return xds.ObjectID(fmt.Sprintf("urn:uuid:00000000-0000-4000-8000-%012d", g.ids))
-		}})
+		}}
+	g.world.Registry, err = registry.New(g.config)
 	g.must(err)
 	g.put(rec)
 	return g
@@ -289,6 +292,94 @@ func TestLastSubmission(t *testing.T) {
 	for who, want := range map[string]hl7.DTM{stranger: seen, author: hl7.NewDTM(g.now)} {
 		if got, err := g.LastSubmission(context.Background(), professional(who), sample.PatientID(1)); err != nil || got != want {
 			t.Errorf("%s is told %s, %v; want %s", who, got, err, want)
+		}
+	}
+}
+
+// counting tells how often a store was read, and how.
+type counting struct {
+	registry.Store
+	reads []string
+}
+
+type countingTx struct {
+	registry.Tx
+	*counting
+}
+
+func (c *counting) View(ctx context.Context, do func(registry.Tx) error) error {
+	return c.Store.View(ctx, func(tx registry.Tx) error { return do(countingTx{tx, c}) })
+}
+
+func (c countingTx) Object(id xds.ObjectID) (xds.Object, bool, error) {
+	c.reads = append(c.reads, "object")
+	return c.Tx.Object(id)
+}
+
+func (c countingTx) ByUniqueID(uid xds.UniqueID) ([]xds.ObjectID, error) {
+	c.reads = append(c.reads, "unique id")
+	return c.Tx.ByUniqueID(uid)
+}
+
+func (c countingTx) SharedRecord(p hl7.CX) (*policy.Record, error) {
+	c.reads = append(c.reads, "record")
+	return c.Tx.SharedRecord(p)
+}
+
+// TestHiddenCostsWhatAbsentCosts: a document that is not shown and an id that does not exist take the same decisions and, but for finding that there is nothing, the same
+// reads of the store.
+func TestHiddenCostsWhatAbsentCosts(t *testing.T) {
+	g := newGuarded(t, &policy.Record{State: policy.Open, Rights: []policy.Habilitation{{ID: "h1", Kind: policy.Allegation, Party: policy.Party{Person: stranger}}}})
+	g.must(g.deposit(professional(author), 1, coded("MASQUE_PS")))
+	store := &counting{Store: g.db.Registry()}
+	g.config.Store = store
+	r, err := registry.New(g.config)
+	g.must(err)
+	notFound := func(name, value string) error {
+		q, err := query.Parse("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4", []xds.Slot{{Name: name, Values: []string{"('" + value + "')"}}}, false, guardedDomain)
+		if err != nil {
+			return err
+		}
+		q.ReturnType = query.LeafClass
+		found, err := r.StoredQuery(context.Background(), professional(stranger), q, nil)
+		if len(found) > 0 {
+			return errors.New("shown")
+		}
+		return err
+	}
+	read := func(what string, do func(uid xds.UniqueID, id xds.ObjectID) error, uid xds.UniqueID, id xds.ObjectID) []string {
+		t.Helper()
+		store.reads = nil
+		if err := do(uid, id); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		slices.Sort(store.reads)
+		return slices.Compact(slices.Clone(store.reads))
+	}
+	hidden := sample.Submission(1, 1, 1, g.now).Entries[0].UniqueID
+	for name, do := range map[string]func(uid xds.UniqueID, id xds.ObjectID) error{
+		"ITI-43": func(uid xds.UniqueID, _ xds.ObjectID) error {
+			may, err := r.MayRetrieve(context.Background(), professional(stranger), []xds.UniqueID{uid})
+			if err == nil && may[0].Allow {
+				err = errors.New("shown")
+			}
+			return err
+		},
+		"ITI-18 by unique id": func(uid xds.UniqueID, _ xds.ObjectID) error {
+			return notFound("$XDSDocumentEntryUniqueId", string(uid))
+		},
+		"ITI-18 by UUID": func(_ xds.UniqueID, id xds.ObjectID) error { return notFound("$XDSDocumentEntryEntryUUID", string(id)) },
+	} {
+		masked := read(name, do, hidden, entryID(1))
+		absent := read(name, do, "1.2.3.999", "urn:uuid:99999999-0000-4000-8000-000000000000")
+		if !slices.Equal(masked, absent) || !slices.Contains(masked, "record") {
+			t.Errorf("%s: a masked document reads %v, one that does not exist %v", name, masked, absent)
+		}
+		allocations := func(uid xds.UniqueID, id xds.ObjectID) float64 {
+			return testing.AllocsPerRun(50, func() { _ = do(uid, id) })
+		}
+		if m, a := allocations(hidden, entryID(1)), allocations("1.2.3.999", "urn:uuid:99999999-0000-4000-8000-000000000000"); m-a > m/10 || a-m > m/10 {
+			t.Errorf("%s: a masked document allocates %v times, one that does not exist %v", name, m, a)
 		}
 	}
 }

@@ -12,6 +12,9 @@ func (s *search) named(kind xds.Kind) ([]xds.Object, error) {
 	ids := slices.Clone(s.q.UUIDs)
 	for _, uid := range s.q.UniqueIDs {
 		more, err := s.tx.ByUniqueID(uid)
+		if err == nil && len(more) == 0 {
+			err = s.eyes.nothing(true)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -34,6 +37,11 @@ func (s *search) objects(ids []xds.ObjectID, kind xds.Kind) ([]xds.Object, error
 		if err != nil {
 			return nil, err
 		}
+		if !ok {
+			if err := s.eyes.nothing(false); err != nil {
+				return nil, err
+			}
+		}
 		if !ok || kind != 0 && o.Kind() != kind {
 			continue
 		}
@@ -43,6 +51,8 @@ func (s *search) objects(ids []xds.ObjectID, kind xds.Kind) ([]xds.Object, error
 		}
 		if ok {
 			out = append(out, o)
+		} else {
+			s.eyes.withheld(o)
 		}
 	}
 	return out, nil

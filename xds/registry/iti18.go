@@ -113,7 +113,7 @@ func (r *Registry) StoredQuery(ctx context.Context, c auth.Caller, q *query.Quer
 	}
 	if err == nil {
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
-			s.tx, s.eyes = see(tx, r.cfg.Domain(), q.MetadataLevel), newEyes(tx, r.cfg.Gate, c)
+			s.tx, s.eyes = see(tx, r.cfg.Domain(), q.MetadataLevel), r.eyes(tx, c)
 			if err := s.run(); err != nil {
 				return err
 			}

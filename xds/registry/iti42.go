@@ -58,7 +58,7 @@ func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *
 		err = fmt.Errorf("resolve the patient: %w", err)
 	} else if f.List.Err() == nil {
 		err = r.cfg.Store.Update(ctx, func(tx UpdateTx) error {
-			y := newEyes(tx, r.cfg.Gate, c)
+			y := r.eyes(tx, c)
 			err := r.register(tx, c, domain, sub, stored, also, &f, y)
 			decision = y.account()
 			return err
@@ -66,7 +66,7 @@ func (r *Registry) RegisterDocumentSet(ctx context.Context, c auth.Caller, sub *
 	} else {
 		// The submission is refused already; what the registry has to say about it completes the list.
 		err = r.cfg.Store.View(ctx, func(tx Tx) error {
-			y := newEyes(tx, r.cfg.Gate, c)
+			y := r.eyes(tx, c)
 			err := r.newJudge(tx, c, sub, &f, y).judge()
 			if decision = y.account(); err != nil {
 				return err

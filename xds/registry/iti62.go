@@ -42,7 +42,7 @@ func (r *Registry) ITI62(ctx context.Context, req *soap.Request) (*soap.Response
 	if es == nil {
 		err = r.DeleteDocumentSet(ctx, req.Caller, ask.IDs)
 	} else {
-		err = r.notRemoved(ctx, req.Caller, nil, hl7.CX{}, es)
+		err = r.notRemoved(ctx, req.Caller, &removal{}, es)
 	}
 	if err != nil {
 		es = err.(xds.Errors)
@@ -57,7 +57,7 @@ func (r *Registry) DeleteDocumentSet(ctx context.Context, c auth.Caller, ids []x
 	err := m.allowed(r.cfg.MayRemove, c)
 	if err == nil {
 		err = r.cfg.Store.Update(ctx, func(tx UpdateTx) error {
-			m.tx = tx
+			m.tx, m.eyes = tx, r.removers(tx, c)
 			if err := m.judge(); err != nil {
 				return err
 			}
@@ -66,30 +66,37 @@ func (r *Registry) DeleteDocumentSet(ctx context.Context, c auth.Caller, ids []x
 					return err
 				}
 			}
-			return tx.Record(r.removed(c, ids, m.patient, atna.OutcomeSuccess, ""))
+			return tx.Record(r.removed(c, &m, atna.OutcomeSuccess, ""))
 		})
 	}
 	if err == nil {
 		return nil
 	}
-	return r.notRemoved(ctx, c, ids, m.patient, err)
+	return r.notRemoved(ctx, c, &m, err)
 }
 
 // notRemoved audits a removal that was refused or failed, and gives what the peer hears.
-func (r *Registry) notRemoved(ctx context.Context, c auth.Caller, ids []xds.ObjectID, patient hl7.CX, err error) error {
+func (r *Registry) notRemoved(ctx context.Context, c auth.Caller, m *removal, err error) error {
 	es := r.failed(ctx, c, err)
-	if auditErr := r.cfg.Audit.Record(ctx, r.removed(c, ids, patient, atna.OutcomeMinorFailure, es.Codes())); auditErr != nil {
+	if auditErr := r.cfg.Audit.Record(ctx, r.removed(c, m, atna.OutcomeMinorFailure, es.Codes())); auditErr != nil {
 		return r.failed(ctx, c, auditErr)
 	}
 	return es
 }
 
-func (r *Registry) removed(c auth.Caller, ids []xds.ObjectID, patient hl7.CX, outcome atna.Outcome, text string) *atna.AuditMessage {
-	f := atna.Facts{Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text, Patient: patient}
-	for _, id := range ids[:min(len(ids), maxRemoved)] {
+func (r *Registry) removed(c auth.Caller, m *removal, outcome atna.Outcome, text string) *atna.AuditMessage {
+	f := atna.Facts{Time: r.cfg.Clock(), Outcome: outcome, OutcomeText: text, Patient: m.patient}
+	for _, id := range m.ids[:min(len(m.ids), maxRemoved)] {
 		f.ObjectIDs = append(f.ObjectIDs, xds.Clip(string(id)))
 	}
-	return r.cfg.Events.Event(atna.ITI62, atna.Responder, f.By(c))
+	decision := ""
+	if m.eyes != nil {
+		decision = m.eyes.account()
+	}
+	if id, err := hl7.ParseCX(c.Patient); decision != "" && f.Patient.IsZero() && err == nil {
+		f.Patient = id // whose journal tells of the attempt
+	}
+	return r.cfg.Events.Event(atna.ITI62, atna.Responder, f.By(c).Decided(decision))
 }
 
 // maxRemoved bounds one removal, in objects.
@@ -98,6 +105,7 @@ const maxRemoved = 10_000
 // removal is one removal being judged.
 type removal struct {
 	tx      Tx
+	eyes    *eyes // of a person who removes; those of a node see everything
 	ids     []xds.ObjectID
 	gone    map[xds.ObjectID]xds.Object // what is to be removed
 	patient hl7.CX                      // of the first object that has one
@@ -122,6 +130,9 @@ func (m *removal) judge() error {
 	m.f.MetadataError = xds.CodeRegistryError
 	for i, id := range m.ids {
 		o, ok, err := m.tx.Object(id)
+		if err == nil && ok {
+			ok, err = m.eyes.mayRemove(o)
+		}
 		if err != nil {
 			return err
 		}
@@ -162,10 +173,17 @@ func (m *removal) referred(p xds.Place, id xds.ObjectID) error {
 		return err
 	}
 	for _, a := range as {
-		if m.gone[a.ID].Association == nil {
-			m.f.Add(xds.CodeReferencesExist, p, string(id), "association "+string(a.ID)+" refers to it and would stay", clauseRemove)
-			return nil
+		if m.gone[a.ID].Association != nil {
+			continue
 		}
+		what := "an association"
+		if ok, err := m.eyes.see(xds.Object{Association: &a}); err != nil {
+			return err
+		} else if ok {
+			what = "association " + string(a.ID)
+		}
+		m.f.Add(xds.CodeReferencesExist, p, string(id), what+" refers to it and would stay", clauseRemove)
+		return nil
 	}
 	return nil
 }

@@ -173,6 +173,9 @@ func (j *judge) association(i int) error {
 // source: the only association that may start from a registered object puts a document into a folder.
 func (j *judge) source(p xds.Place, a *xds.Association) error {
 	o, ok, err := j.tx.Object(a.Source)
+	if err == nil && ok && o.Folder != nil {
+		ok, err = j.eyes.mayFill(o)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,7 +45,10 @@ type Config struct {
 }
 
 // Registry is the actor. Its methods may be called at the same time from many goroutines.
-type Registry struct{ cfg Config }
+type Registry struct {
+	cfg    Config
+	hidden atomic.Pointer[xds.DocumentEntry] // the last that somebody named and was not shown
+}
 
 // New checks the configuration.
 func New(cfg Config) (*Registry, error) {

@@ -53,7 +53,7 @@ const clauseUpdate = "ITI TF-2 3.57.4.1.3"
 
 // judge looks at everything and adds what it finds; its error is that, or of the store.
 func (u *updating) judge(tx Tx) error {
-	u.eyes = newEyes(tx, u.r.cfg.Gate, u.c)
+	u.eyes = u.r.eyes(tx, u.c)
 	u.tx = see(tx, u.domain, 2)
 	u.tx.may = u.eyes.mayChange
 	u.plan()

@@ -16,6 +16,7 @@ import (
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/internal/naive"
 	"github.com/passerelle-sante/passerelle/policy"
 	"github.com/passerelle-sante/passerelle/store/bolt"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -34,34 +35,16 @@ var (
 )
 
 const (
-	approvedURN   = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
-	deprecatedURN = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
-	archivedURN   = "urn:asip:ci-sis:2010:StatusType:Archived"
-	deletedURN    = "urn:asip:ci-sis:2010:StatusType:Deleted"
+	approvedURN   = naive.Approved
+	deprecatedURN = naive.Deprecated
+	archivedURN   = naive.Archived
+	deletedURN    = naive.Deleted
 )
 
-// A random world: one patient, his record, his documents. What is here are the facts as a person would tell them; toRecord and toObjects tell them to the gateway.
+// A random world: one patient, his record, his documents, as a person would tell them; objects tells them to the registry.
 type randomWorld struct {
-	ins     string
-	rec     policy.Record
-	docs    []*randomDoc
-	folders int
-	sets    int
-	members []policy.Membership // of group g
-}
-
-type randomDoc struct {
-	name     string // "3.1" is the first version of document 3
-	author   string
-	place    string
-	kind     string
-	codes    []string // N, R or V, then what hides
-	status   string
-	newer    *randomDoc // the version that came after
-	replacer *randomDoc // another document in its place
-	origin   *randomDoc // what it is a transformation of
-	set      int
-	folder   int // 0: none
+	naive.World
+	folders, sets int
 }
 
 func someday(r *rand.Rand) time.Time {
@@ -83,8 +66,8 @@ func some(r *rand.Rand, from []string, percent int) []string {
 }
 
 func newRandomWorld(r *rand.Rand, n int) *randomWorld {
-	w := &randomWorld{ins: fmt.Sprintf("2790351%08d", n), folders: 2, sets: 2}
-	rec := &w.rec
+	w := &randomWorld{World: naive.World{Now: worldsNow, INS: fmt.Sprintf("2790351%08d", n), TeamAfter: 48 * time.Hour}, folders: 2, sets: 2}
+	rec := &w.Record
 	rec.State = pick(r, []policy.State{policy.Open, policy.Open, policy.Open, policy.Open, policy.Open, policy.Open, policy.Closed, policy.Unopened})
 	rec.NoBreakGlass, rec.NoRegulation, rec.MaskedInEmergency, rec.NoTeams = maybe(r, 20), maybe(r, 20), maybe(r, 30), maybe(r, 15)
 	rec.Birth = pick(r, []string{"", "19800101", "20080520", "20080521", "20150101"})
@@ -108,7 +91,9 @@ func newRandomWorld(r *rand.Rand, n int) *randomWorld {
 			}
 		}
 		if h.Kind == policy.Delegation {
-			h.Delegator = pick(r, people)
+			if h.Delegator = pick(r, people); maybe(r, 25) {
+				h.Party = policy.Party{Structure: pick(r, places)}
+			}
 		}
 		for _, t := range some(r, docTypes, 12) {
 			h.Types = append(h.Types, t+"^2.16.840.1.113883.6.1")
@@ -144,7 +129,7 @@ func newRandomWorld(r *rand.Rand, n int) *randomWorld {
 		if maybe(r, 30) {
 			m.Until = someday(r)
 		}
-		w.members = append(w.members, m)
+		w.Members = append(w.Members, m)
 	}
 	for i := range 1 + r.IntN(5) {
 		w.addDocument(r, i+1)
@@ -155,22 +140,23 @@ func newRandomWorld(r *rand.Rand, n int) *randomWorld {
 // addDocument adds one in one to three versions; it may take the place of an earlier document, or be derived from one.
 func (w *randomWorld) addDocument(r *rand.Rand, n int) {
 	author, place, kind, set, folder := pick(r, people), pick(r, places), pick(r, docTypes), 1+r.IntN(w.sets), r.IntN(w.folders+1)
-	earlier := slices.Clone(w.docs)
-	var last *randomDoc
+	earlier := slices.Clone(w.Docs)
+	var last *naive.Doc
 	for v := range 1 + max(0, r.IntN(5)-2) {
-		d := &randomDoc{name: fmt.Sprintf("%d.%d", n, v+1), author: author, place: place, kind: kind, set: set, folder: folder, status: approvedURN}
-		d.codes = append([]string{pick(r, []string{"N", "N", "N", "R", "V"})}, some(r, hiding, 22)...)
+		d := &naive.Doc{Name: fmt.Sprintf("%d.%d", n, v+1), Author: author, Place: place, Kind: kind, Set: set, Folder: folder, Status: approvedURN}
+		d.ID = w.uuid(d.Name)
+		d.Codes = append([]string{pick(r, []string{"N", "N", "N", "R", "V"})}, some(r, hiding, 22)...)
 		if last != nil {
-			last.status, last.newer = deprecatedURN, d
+			last.Status, last.Newer = deprecatedURN, d
 		}
-		w.docs, last = append(w.docs, d), d
+		w.Docs, last = append(w.Docs, d), d
 	}
 	if maybe(r, 20) {
-		last.status = pick(r, []string{archivedURN, deletedURN})
+		last.Status = pick(r, []string{archivedURN, deletedURN})
 	}
-	var current []*randomDoc
+	var current []*naive.Doc
 	for _, d := range earlier {
-		if d.status == approvedURN {
+		if d.Status == approvedURN {
 			current = append(current, d)
 		}
 	}
@@ -179,22 +165,22 @@ func (w *randomWorld) addDocument(r *rand.Rand, n int) {
 	}
 	switch other := pick(r, current); {
 	case maybe(r, 30):
-		other.status, other.replacer = deprecatedURN, last
-		for _, d := range w.docs {
-			if d.origin == other && d.status == approvedURN {
-				d.status = deprecatedURN // with what it was made from
+		other.Status, other.Replacer = deprecatedURN, last
+		for _, d := range w.Docs {
+			if d.Origin == other && d.Status == approvedURN {
+				d.Status = deprecatedURN // with what it was made from
 			}
 		}
 	case maybe(r, 20):
-		last.origin = other
+		last.Origin = other
 	}
 }
 
-func (d *randomDoc) versionOne() string { return strings.Split(d.name, ".")[0] + ".1" }
+func versionOne(d *naive.Doc) string { return strings.Split(d.Name, ".")[0] + ".1" }
 
 func (w *randomWorld) uuid(what string) xds.ObjectID {
 	// What is named becomes sixteen digits of a UUID, apart for each world.
-	n, _ := strconv.Atoi(w.ins[7:])
+	n, _ := strconv.Atoi(w.INS[7:])
 	h := uint32(2166136261)
 	for _, c := range what {
 		h = (h ^ uint32(c)) * 16777619
@@ -203,7 +189,7 @@ func (w *randomWorld) uuid(what string) xds.ObjectID {
 }
 
 func (w *randomWorld) patient() hl7.CX {
-	return hl7.CX{ID: w.ins, AssigningAuthority: hl7.HD{UniversalID: "1.2.250.1.213.1.4.10", UniversalIDType: "ISO"}, TypeCode: "NH"}
+	return hl7.CX{ID: w.INS, AssigningAuthority: hl7.HD{UniversalID: "1.2.250.1.213.1.4.10", UniversalIDType: "ISO"}, TypeCode: "NH"}
 }
 
 func (w *randomWorld) objects() []xds.Object {
@@ -222,14 +208,14 @@ func (w *randomWorld) objects() []xds.Object {
 		out = append(out, xds.Object{Folder: &xds.Folder{Header: header(fmt.Sprint("f", f+1)), PatientID: w.patient(), LastUpdateTime: "20260501", Codes: []xds.Code{{Code: "c", Scheme: "s"}}}})
 		relate(xds.HasMember, w.uuid("s1"), w.uuid(fmt.Sprint("f", f+1)))
 	}
-	for _, d := range w.docs {
-		e := &xds.DocumentEntry{Header: header(d.name), PatientID: w.patient(), UniqueID: xds.UniqueID("1.2.250.1.999." + w.ins + "." + strings.Split(d.name, ".")[0]),
-			ClassCode: xds.Code{Code: "11", Scheme: "1.2.250.1.213.1.1.4.1"}, TypeCode: xds.Code{Code: d.kind, Scheme: "2.16.840.1.113883.6.1"}, CreationTime: "20260501",
+	for _, d := range w.Docs {
+		e := &xds.DocumentEntry{Header: header(d.Name), PatientID: w.patient(), UniqueID: xds.UniqueID("1.2.250.1.999." + w.INS + "." + strings.Split(d.Name, ".")[0]),
+			ClassCode: xds.Code{Code: "11", Scheme: "1.2.250.1.213.1.1.4.1"}, TypeCode: xds.Code{Code: d.Kind, Scheme: "2.16.840.1.113883.6.1"}, CreationTime: "20260501",
 			ReferenceIDs: []string{"acc^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:accession"},
-			Authors:      []xds.Author{{Person: hl7.XCN(d.author + "^DURANT^R^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"), Institutions: []hl7.XON{hl7.XON("X^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^" + d.place)}}}}
-		e.Status, e.LogicalID = xds.Status(d.status), w.uuid(d.versionOne())
-		e.Version, _ = strconv.Atoi(strings.Split(d.name, ".")[1])
-		for i, c := range d.codes {
+			Authors:      []xds.Author{{Person: hl7.XCN(d.Author + "^DURANT^R^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"), Institutions: []hl7.XON{hl7.XON("X^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^" + d.Place)}}}}
+		e.Status, e.LogicalID = xds.Status(d.Status), w.uuid(versionOne(d))
+		e.Version, _ = strconv.Atoi(strings.Split(d.Name, ".")[1])
+		for i, c := range d.Codes {
 			scheme := "1.2.250.1.213.1.1.4.13"
 			if i == 0 {
 				scheme = "2.16.840.1.113883.5.25"
@@ -237,26 +223,26 @@ func (w *randomWorld) objects() []xds.Object {
 			e.ConfidentialityCodes = append(e.ConfidentialityCodes, xds.Code{Code: c, Scheme: scheme})
 		}
 		out = append(out, xds.Object{Entry: e})
-		relate(xds.HasMember, w.uuid(fmt.Sprint("s", d.set)), e.ID)
-		if d.folder > 0 {
-			relate(xds.HasMember, w.uuid(fmt.Sprint("f", d.folder)), e.ID)
+		relate(xds.HasMember, w.uuid(fmt.Sprint("s", d.Set)), e.ID)
+		if d.Folder > 0 {
+			relate(xds.HasMember, w.uuid(fmt.Sprint("f", d.Folder)), e.ID)
 			membership := out[len(out)-1].Association.ID
-			relate(xds.HasMember, w.uuid(fmt.Sprint("s", d.set)), membership)
+			relate(xds.HasMember, w.uuid(fmt.Sprint("s", d.Set)), membership)
 		}
-		if d.origin != nil {
-			relate(xds.XFRM, e.ID, w.uuid(d.origin.name))
+		if d.Origin != nil {
+			relate(xds.XFRM, e.ID, w.uuid(d.Origin.Name))
 		}
 	}
-	for _, d := range w.docs {
-		if d.replacer != nil {
-			relate(xds.RPLC, w.uuid(d.replacer.name), w.uuid(d.name))
+	for _, d := range w.Docs {
+		if d.Replacer != nil {
+			relate(xds.RPLC, w.uuid(d.Replacer.Name), w.uuid(d.Name))
 		}
 	}
 	return out
 }
 
 func randomCaller(r *rand.Rand, w *randomWorld) auth.Caller {
-	own := w.ins + "^^^&1.2.250.1.213.1.4.10&ISO^NH"
+	own := w.INS + "^^^&1.2.250.1.213.1.4.10&ISO^NH"
 	other := "107058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH"
 	c := auth.Caller{Node: pick(r, []string{"hub", "lab", "somebody"})}
 	switch k := r.IntN(20); {
@@ -278,213 +264,6 @@ func randomCaller(r *rand.Rand, w *randomWorld) auth.Caller {
 	return c
 }
 
-// within tells whether now is in a term that begins with from and ends before until.
-func within(from, until time.Time) bool {
-	return from.Compare(worldsNow) <= 0 && (until.IsZero() || worldsNow.Compare(until) < 0)
-}
-
-// The naïve statement of the rules, for one caller. searches: he may ask what a patient's record holds. sees: this document may be known to him.
-type naive struct {
-	w *randomWorld
-	c auth.Caller
-}
-
-func (n naive) barred() bool {
-	if n.w.rec.State != "open" {
-		return true
-	}
-	if n.c.Patient != "" && !strings.HasPrefix(n.c.Patient, n.w.ins+"^") {
-		return true
-	}
-	urgent := strings.HasPrefix(n.c.Purpose, "bris_de_glace^") || strings.HasPrefix(n.c.Purpose, "centre_15^")
-	for _, f := range n.w.rec.Refusals {
-		names := f.Party.Person != "" && f.Party.Person == n.c.Person || f.Party.Person == "" && f.Party.Structure == n.c.Organisation
-		if names && within(f.From, f.Until) && !(urgent && f.Emergency) {
-			return true
-		}
-	}
-	return false
-}
-
-// rights lists the grounds he has: name, and the types it is limited to.
-func (n naive) rights() map[string][]string {
-	got := map[string][]string{}
-	if n.barred() {
-		return got
-	}
-	// Several rights of one name are kept apart.
-	add := func(name string, types []string) { got[fmt.Sprint(name, " ", len(got))] = types }
-	switch n.c.Capacity {
-	case "":
-		if n.c.Node == "hub" {
-			add("node", nil)
-		}
-	case "patient":
-		if strings.HasPrefix(n.c.Person, n.w.ins+"^") {
-			add("patient", nil)
-		}
-	case "representative":
-		child := n.w.rec.Birth == "20150101" || n.w.rec.Birth == "20080521"
-		for _, p := range n.w.rec.Representatives {
-			if p.Person == n.c.Person && within(p.From, p.Until) && (p.Guardian || child) {
-				add("representative", nil)
-			}
-		}
-	case "professional":
-		if strings.HasPrefix(n.c.Role, "99^") {
-			return got
-		}
-		glass, samu := strings.HasPrefix(n.c.Purpose, "bris_de_glace^"), strings.HasPrefix(n.c.Purpose, "centre_15^")
-		if glass && (n.c.Reason == "" || n.w.rec.NoBreakGlass) || samu && n.w.rec.NoRegulation {
-			return got
-		}
-		for _, h := range n.w.rec.Rights {
-			if !within(h.From, h.Until) {
-				continue
-			}
-			himself := h.Party.Person == n.c.Person && (h.Party.Structure == "" || h.Party.Structure == n.c.Organisation)
-			excluded := slices.Contains(h.Except, n.c.Person)
-			switch string(h.Kind) {
-			case "group":
-				if n.inGroup() && !excluded {
-					add("group", h.Types)
-				}
-			case "team":
-				if n.c.Organisation == h.Party.Structure && !excluded && !n.w.rec.NoTeams {
-					add("team", h.Types)
-				}
-			case "delegation":
-				if himself && n.standsFor(h.Delegator) {
-					add("delegation", h.Types)
-				}
-			case "break-glass":
-				if himself && glass {
-					add("break-glass", h.Types)
-				}
-			case "regulation":
-				if himself && samu {
-					add("regulation", h.Types)
-				}
-			default:
-				if himself {
-					add(string(h.Kind), h.Types)
-				}
-			}
-		}
-		for _, s := range n.w.rec.Stays {
-			end := s.Until
-			if !end.IsZero() {
-				end = end.Add(48 * time.Hour)
-			}
-			if within(s.From, end) && s.Structure == n.c.Organisation && !s.Refused && !n.w.rec.NoTeams && !slices.Contains(s.Except, n.c.Person) {
-				add("team", nil)
-			}
-		}
-	}
-	return got
-}
-
-func (n naive) inGroup() bool {
-	for _, m := range n.w.members {
-		if m.Party.Person == n.c.Person && within(m.From, m.Until) {
-			return true
-		}
-	}
-	return false
-}
-
-func (n naive) standsFor(delegator string) bool {
-	for _, f := range n.w.rec.Refusals {
-		if f.Party.Person == delegator && within(f.From, f.Until) {
-			return false
-		}
-	}
-	for _, h := range n.w.rec.Rights {
-		if h.Party.Person == delegator && within(h.From, h.Until) && (h.Kind == "attending" || h.Kind == "allegation" || h.Kind == "granted") {
-			return true
-		}
-	}
-	return false
-}
-
-// hides lists what each ground does not show.
-var hides = map[string][]string{
-	"attending":      {},
-	"allegation":     {"MASQUE_PS"},
-	"granted":        {"MASQUE_PS"},
-	"group":          {"V", "MASQUE_PS"},
-	"team":           {"V", "MASQUE_PS"},
-	"delegation":     {"R", "V", "MASQUE_PS", archivedURN},
-	"break-glass":    {},
-	"regulation":     {"V", archivedURN},
-	"patient":        {"INVISIBLE_PATIENT"},
-	"representative": {"INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX"},
-	"node":           {"R", "V", "MASQUE_PS", archivedURN},
-}
-
-func (n naive) sees(d *randomDoc) bool {
-	for d.newer != nil {
-		d = d.newer // the newest version speaks for all
-	}
-	if d.status == deletedURN || n.barred() || !n.shows(d) {
-		return false
-	}
-	if d.replacer != nil && !n.sees(d.replacer) {
-		return false // that it is obsolete would tell
-	}
-	if d.status == deprecatedURN && d.origin != nil && !n.sees(d.origin) {
-		return false
-	}
-	return true
-}
-
-func (n naive) shows(d *randomDoc) bool {
-	if n.c.Capacity == "professional" && n.c.Person == d.author {
-		return true
-	}
-	for name, types := range n.rights() {
-		name = strings.Fields(name)[0]
-		if len(types) > 0 && !slices.Contains(types, d.kind+"^2.16.840.1.113883.6.1") {
-			continue
-		}
-		hidden := slices.ContainsFunc(hides[name], func(h string) bool { return slices.Contains(d.codes, h) || d.status == h })
-		if (name == "break-glass" || name == "regulation") && n.w.rec.MaskedInEmergency && slices.Contains(d.codes, "MASQUE_PS") {
-			hidden = true
-		}
-		if !hidden {
-			return true
-		}
-	}
-	return false
-}
-
-// knows tells of any object by its id: documents as above; a set or folder with something he sees, or empty in a record that he may search; an association
-// between two things he knows.
-func (n naive) knows(objects map[xds.ObjectID]xds.Object, id xds.ObjectID) bool {
-	o := objects[id]
-	switch {
-	case o.Association != nil:
-		return n.knows(objects, o.Association.Source) && n.knows(objects, o.Association.Target)
-	case o.Entry != nil:
-		for _, d := range n.w.docs {
-			if n.w.uuid(d.name) == id {
-				return n.sees(d)
-			}
-		}
-	}
-	inside := 0
-	for _, a := range objects {
-		if a.Association == nil || a.Association.Source != id || a.Association.Type != xds.HasMember || objects[a.Association.Target].Association != nil {
-			continue
-		}
-		inside++
-		if n.knows(objects, a.Association.Target) {
-			return true
-		}
-	}
-	return inside == 0 && len(n.rights()) > 0
-}
-
 // question is a stored query about the world. named: the object whose neighbourhood it asks for, by its id.
 type question struct {
 	kind   string
@@ -498,10 +277,10 @@ type question struct {
 func quoted(s string) string { return "('" + s + "')" }
 
 func (w *randomWorld) questions(r *rand.Rand) []question {
-	patient := "'" + w.ins + "^^^&1.2.250.1.213.1.4.10&ISO'"
+	patient := "'" + w.INS + "^^^&1.2.250.1.213.1.4.10&ISO'"
 	every := "('" + strings.Join([]string{approvedURN, deprecatedURN, archivedURN, deletedURN}, "','") + "')"
 	slot := func(name, value string) xds.Slot { return xds.Slot{Name: name, Values: []string{value}} }
-	doc, set, folder := w.uuid(pick(r, w.docs).name), w.uuid(fmt.Sprint("s", 1+r.IntN(w.sets))), w.uuid(fmt.Sprint("f", 1+r.IntN(w.folders)))
+	doc, set, folder := w.uuid(pick(r, w.Docs).Name), w.uuid(fmt.Sprint("s", 1+r.IntN(w.sets))), w.uuid(fmt.Sprint("f", 1+r.IntN(w.folders)))
 	status := slot("$XDSDocumentEntryStatus", every)
 	setStatus, folderStatus := slot("$XDSSubmissionSetStatus", quoted(approvedURN)), slot("$XDSFolderStatus", quoted(approvedURN))
 	level := slot("$MetadataLevel", "2")
@@ -571,7 +350,7 @@ func TestWorlds(t *testing.T) {
 		}
 		store.keep(t, ws)
 		for _, w := range ws {
-			n := naive{w, randomCaller(rng, w)}
+			n := naive.Eyes{World: &w.World, Caller: randomCaller(rng, w)}
 			objects := map[xds.ObjectID]xds.Object{}
 			for _, o := range w.objects() {
 				objects[o.Header().ID] = o
@@ -582,7 +361,7 @@ func TestWorlds(t *testing.T) {
 			}
 			retrieve(t, n, gated)
 			if t.Failed() {
-				t.Fatalf("world %s, caller %+v\nrecord %+v\ndocuments %s", w.ins, n.c, w.rec, describe(w))
+				t.Fatalf("world %s, caller %+v\nrecord %+v\ndocuments %s", w.INS, n.Caller, w.Record, describe(w))
 			}
 		}
 	}
@@ -629,19 +408,19 @@ func (f *facts) keep(t *testing.T, ws []*randomWorld) {
 		t.Fatal(err)
 	}
 	for _, w := range ws {
-		rec := w.rec
+		rec := w.Record
 		rec.Patient = w.patient()
 		for i := range rec.Rights {
 			if rec.Rights[i].Party.Group != "" {
-				rec.Rights[i].Party.Group = "g" + w.ins
+				rec.Rights[i].Party.Group = "g" + w.INS
 			}
 		}
-		f.records[w.ins], f.members["g"+w.ins] = &rec, w.members
+		f.records[w.INS], f.members["g"+w.INS] = &rec, w.Members
 	}
 }
 
 // ask puts one question to both registries.
-func ask(t *testing.T, q question, n naive, objects map[xds.ObjectID]xds.Object, domain *xds.Domain, gated, bare *registry.Registry) (shown, withheld int) {
+func ask(t *testing.T, q question, n naive.Eyes, objects map[xds.ObjectID]xds.Object, domain *xds.Domain, gated, bare *registry.Registry) (shown, withheld int) {
 	t.Helper()
 	answer := func(r *registry.Registry, c auth.Caller) ([]xds.ObjectID, error) {
 		parsed, err := query.Parse("urn:uuid:"+q.kind, q.slots, q.multi, domain)
@@ -660,8 +439,8 @@ func ask(t *testing.T, q question, n naive, objects map[xds.ObjectID]xds.Object,
 	if err != nil {
 		t.Fatalf("%s without gate: %v", q.kind, err)
 	}
-	got, err := answer(gated, n.c)
-	if q.finds && len(n.rights()) == 0 {
+	got, err := answer(gated, n.Caller)
+	if q.finds && len(n.Rights()) == 0 {
 		if code := errorCode(err); code != "XDSRegistryError" && code != "XDSPatientIdDoesNotMatch" || len(got) > 0 {
 			t.Errorf("%s of a record that may not be searched: %v, %v", q.kind, got, err)
 		}
@@ -674,7 +453,7 @@ func ask(t *testing.T, q question, n naive, objects map[xds.ObjectID]xds.Object,
 	var want []xds.ObjectID
 	ties := false
 	for _, id := range all {
-		if (q.named == "" || n.knows(objects, q.named)) && n.knows(objects, id) {
+		if (q.named == "" || n.Knows(objects, q.named)) && n.Knows(objects, id) {
 			want = append(want, id)
 			ties = ties || objects[id].Association != nil
 		}
@@ -699,16 +478,16 @@ func errorCode(err error) xds.ErrorCode {
 }
 
 // retrieve asks for the bytes of every document.
-func retrieve(t *testing.T, n naive, r *registry.Registry) {
+func retrieve(t *testing.T, n naive.Eyes, r *registry.Registry) {
 	t.Helper()
 	var ids []xds.UniqueID
 	want := map[xds.UniqueID]bool{}
-	for _, d := range n.w.docs {
-		id := xds.UniqueID("1.2.250.1.999." + n.w.ins + "." + strings.Split(d.name, ".")[0])
+	for _, d := range n.World.Docs {
+		id := xds.UniqueID("1.2.250.1.999." + n.World.INS + "." + strings.Split(d.Name, ".")[0])
 		ids = append(ids, id)
-		want[id] = want[id] || n.sees(d)
+		want[id] = want[id] || n.Sees(d)
 	}
-	may, err := r.MayRetrieve(context.Background(), n.c, ids)
+	may, err := r.MayRetrieve(context.Background(), n.Caller, ids)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -721,9 +500,9 @@ func retrieve(t *testing.T, n naive, r *registry.Registry) {
 
 func describe(w *randomWorld) string {
 	var b strings.Builder
-	for _, d := range w.docs {
-		fmt.Fprintf(&b, "\n %s %s: by %s at %s, %v, %s, newer %t, replaced %t, derived %t, set %d, folder %d", d.name, w.uuid(d.name), d.author, d.place, d.codes, d.status[strings.LastIndex(d.status, ":"):],
-			d.newer != nil, d.replacer != nil, d.origin != nil, d.set, d.folder)
+	for _, d := range w.Docs {
+		fmt.Fprintf(&b, "\n %s %s: by %s at %s, %v, %s, newer %t, replaced %t, derived %t, set %d, folder %d", d.Name, w.uuid(d.Name), d.Author, d.Place, d.Codes, d.Status[strings.LastIndex(d.Status, ":"):],
+			d.Newer != nil, d.Replacer != nil, d.Origin != nil, d.Set, d.Folder)
 	}
 	return b.String()
 }

@@ -109,7 +109,7 @@ type Retrieved struct {
 func (r *Repository) RetrieveDocumentSet(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest) ([]Retrieved, xds.Errors) {
 	var found []Retrieved
 	var es xds.Errors
-	may, err := r.decide(ctx, c, reqs)
+	may, err := r.decide(ctx, c, reqs, Access.MayRetrieve)
 	if err != nil {
 		return nil, r.failed(ctx, c, err)
 	}
@@ -131,7 +131,7 @@ func (r *Repository) RetrieveDocumentSet(ctx context.Context, c auth.Caller, req
 }
 
 // decide asks for every document at once, so that all decisions are of one moment.
-func (r *Repository) decide(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest) ([]policy.Decision, error) {
+func (r *Repository) decide(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest, may func(Access, context.Context, auth.Caller, []xds.UniqueID) ([]policy.Decision, error)) ([]policy.Decision, error) {
 	if r.cfg.Access == nil {
 		may := make([]policy.Decision, len(reqs))
 		for i := range may {
@@ -143,7 +143,7 @@ func (r *Repository) decide(ctx context.Context, c auth.Caller, reqs []xds.Docum
 	for i := range reqs {
 		ids[i] = reqs[i].UniqueID
 	}
-	return r.cfg.Access.MayRetrieve(ctx, c, ids)
+	return may(r.cfg.Access, ctx, c, ids)
 }
 
 // open finds one document. One that the caller may not have is not there, and costs what a missing one costs.
@@ -158,8 +158,12 @@ func (r *Repository) open(ctx context.Context, c auth.Caller, i int, q xds.Docum
 	if q.RepositoryUniqueID != r.cfg.UniqueID {
 		return Retrieved{}, at(xds.CodeUnknownRepositoryID, "RepositoryUniqueId", string(q.RepositoryUniqueID), "this is repository "+string(r.cfg.UniqueID))
 	}
-	doc, ok, err := r.document(ctx, q.UniqueID)
-	if err == nil && (!ok || !may) {
+	var doc xds.StoredDocument
+	ok, err := false, error(nil)
+	if may {
+		doc, ok, err = r.document(ctx, q.UniqueID)
+	}
+	if err == nil && !ok {
 		return Retrieved{}, at(xds.CodeDocumentUniqueIDError, "DocumentUniqueId", string(q.UniqueID), "no such document in this repository")
 	}
 	var content Content

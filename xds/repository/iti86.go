@@ -7,6 +7,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/hl7"
 	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
 	"github.com/passerelle-sante/passerelle/xds"
@@ -30,7 +31,7 @@ func (r *Repository) ITI86(ctx context.Context, req *soap.Request) (*soap.Respon
 	if es == nil {
 		removed, es = r.RemoveDocuments(ctx, req.Caller, reqs)
 	} else {
-		es = r.notRemoved(ctx, req.Caller, nil, es)
+		es = r.notRemoved(ctx, req.Caller, nil, es, "")
 	}
 	// [ITI-86 3.86.4.1.3] some removed and some not: PartialSuccess.
 	status := ebxml.Outcome(es)
@@ -48,10 +49,18 @@ func (r *Repository) RemoveDocuments(ctx context.Context, c auth.Caller, reqs []
 	var docs []xds.StoredDocument
 	var es xds.Errors
 	if r.cfg.MayRemove == nil || !r.cfg.MayRemove(c) {
-		return nil, r.notRemoved(ctx, c, reqs, xds.Errors{{Code: xds.CodeRepositoryError, Context: "this node may not remove documents"}})
+		return nil, r.notRemoved(ctx, c, reqs, xds.Errors{{Code: xds.CodeRepositoryError, Context: "this node may not remove documents"}}, "")
+	}
+	may, err := r.decide(ctx, c, reqs, Access.MayDestroy)
+	if err != nil {
+		return nil, r.failed(ctx, c, err)
+	}
+	decision := ""
+	if c.Capacity != auth.CapacityNode && c.Capacity != auth.CapacityOperator {
+		decision = r.account(may)
 	}
 	for i, q := range reqs {
-		d, e := r.toRemove(ctx, c, i, q)
+		d, e := r.toRemove(ctx, c, i, q, may[i].Allow)
 		switch {
 		case e != nil:
 			es = append(es, e)
@@ -60,14 +69,14 @@ func (r *Repository) RemoveDocuments(ctx context.Context, c auth.Caller, reqs []
 		}
 	}
 	if len(docs) == 0 {
-		return nil, r.notRemoved(ctx, c, reqs, es)
+		return nil, r.notRemoved(ctx, c, reqs, es, decision)
 	}
 	ids := make([]xds.UniqueID, len(docs))
 	for i := range docs {
 		ids[i] = docs[i].UniqueID
 	}
-	if err := r.cfg.Index.Doom(ctx, ids, r.removed(c, docs, reqs, es)); err != nil {
-		return nil, r.notRemoved(ctx, c, reqs, r.failed(ctx, c, fmt.Errorf("remove documents: %w", err)))
+	if err := r.cfg.Index.Doom(ctx, ids, r.removed(c, docs, reqs, es, decision)); err != nil {
+		return nil, r.notRemoved(ctx, c, reqs, r.failed(ctx, c, fmt.Errorf("remove documents: %w", err)), decision)
 	}
 	// The documents are gone for everybody; the bytes follow even when the request is over.
 	if err := r.Destroy(context.WithoutCancel(ctx)); err != nil {
@@ -77,7 +86,7 @@ func (r *Repository) RemoveDocuments(ctx context.Context, c auth.Caller, reqs []
 }
 
 // toRemove finds a document that a removal names.
-func (r *Repository) toRemove(ctx context.Context, c auth.Caller, i int, q xds.DocumentRequest) (xds.StoredDocument, *xds.Error) {
+func (r *Repository) toRemove(ctx context.Context, c auth.Caller, i int, q xds.DocumentRequest, may bool) (xds.StoredDocument, *xds.Error) {
 	at := func(code xds.ErrorCode, attribute, value, rule string) *xds.Error {
 		return &xds.Error{Code: code, Location: fmt.Sprintf("DocumentRequest[%d].%s", i+1, attribute),
 			Context: fmt.Sprintf("DocumentRequest %s %q: %s (ITI TF-2 3.86.4.1.3)", attribute, xds.Clip(value), rule)}
@@ -92,7 +101,7 @@ func (r *Repository) toRemove(ctx context.Context, c auth.Caller, i int, q xds.D
 	switch {
 	case err != nil:
 		return doc, r.failed(ctx, c, fmt.Errorf("look up document: %w", err))[0]
-	case !ok:
+	case !ok || !may:
 		return doc, at(xds.CodeDocumentUniqueIDError, "DocumentUniqueId", string(q.UniqueID), "no such document in this repository")
 	}
 	return doc, nil
@@ -132,16 +141,16 @@ func (r *Repository) document(ctx context.Context, id xds.UniqueID) (xds.StoredD
 }
 
 // notRemoved audits a removal of which nothing came, and gives what the peer hears.
-func (r *Repository) notRemoved(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest, es xds.Errors) xds.Errors {
-	if err := r.cfg.Audit.Record(ctx, r.removed(c, nil, reqs, es)); err != nil {
+func (r *Repository) notRemoved(ctx context.Context, c auth.Caller, reqs []xds.DocumentRequest, es xds.Errors, decision string) xds.Errors {
+	if err := r.cfg.Audit.Record(ctx, r.removed(c, nil, reqs, es, decision)); err != nil {
 		return r.failed(ctx, c, err)
 	}
 	return es
 }
 
 // removed is the audit message of a removal: what was removed, or, when nothing was, what was named.
-func (r *Repository) removed(c auth.Caller, docs []xds.StoredDocument, reqs []xds.DocumentRequest, es xds.Errors) *atna.AuditMessage {
-	f := atna.Facts{Time: r.cfg.Clock()}.By(c)
+func (r *Repository) removed(c auth.Caller, docs []xds.StoredDocument, reqs []xds.DocumentRequest, es xds.Errors, decision string) *atna.AuditMessage {
+	f := atna.Facts{Time: r.cfg.Clock()}.By(c).Decided(decision)
 	for i, d := range docs {
 		if i == 0 {
 			f.Patient = d.Patient
@@ -151,6 +160,9 @@ func (r *Repository) removed(c auth.Caller, docs []xds.StoredDocument, reqs []xd
 		f.Documents = append(f.Documents, documentFact(xds.DocumentRequest{RepositoryUniqueID: r.cfg.UniqueID, UniqueID: d.UniqueID, HomeCommunityID: r.cfg.Home}))
 	}
 	if len(docs) == 0 {
+		if id, err := hl7.ParseCX(c.Patient); err == nil && decision != "" {
+			f.Patient = id
+		}
 		for _, q := range reqs {
 			f.Documents = append(f.Documents, documentFact(q))
 		}

@@ -47,6 +47,8 @@ type Content interface {
 // Access decides for each document whether the caller may have it. It is where the metadata are, that the decision needs.
 type Access interface {
 	MayRetrieve(ctx context.Context, c auth.Caller, ids []xds.UniqueID) ([]policy.Decision, error)
+	// MayDestroy decides for each document whether the caller, who may remove at all, may have it destroyed.
+	MayDestroy(ctx context.Context, c auth.Caller, ids []xds.UniqueID) ([]policy.Decision, error)
 }
 
 // Index remembers which documents the repository holds.
