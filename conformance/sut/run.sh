@@ -12,7 +12,7 @@ gateway=$!
 strict=$!
 trap 'kill $gateway $strict 2>/dev/null || true; wait 2>/dev/null || true' EXIT
 status=0
-./bin/conformance run --sut conformance/sut/sut.yaml --probes --parallel 8 --wait 20s --evidence run/conformance/evidence.zip --html run/conformance/report.html --sarif run/conformance/report.sarif --report run/conformance/plain.txt --junit run/conformance/junit.xml || status=1
+./bin/conformance run --sut conformance/sut/sut.yaml --probes --parallel 8 --wait 20s --evidence run/conformance/evidence.zip --annex conformance/faults.txt --html run/conformance/report.html --sarif run/conformance/report.sarif --report run/conformance/plain.txt --junit run/conformance/junit.xml || status=1
 ./bin/conformance run --sut conformance/sut/sut-strict.yaml --special --wait 20s --report run/conformance/special.txt --junit run/conformance/junit-strict.xml || status=1
 ./bin/conformance replay run/conformance/evidence.zip || status=1
 cat run/conformance/plain.txt run/conformance/special.txt >conformance/report.txt
