@@ -8,7 +8,7 @@ CXF = $(PEERS)/cxf
 CXF_JAR = $(shell command -v mvn >/dev/null && command -v javac >/dev/null && echo $(CXF)/peer.jar)
 FUZZTIME ?= 30s
 
-.PHONY: all build check test run bench conformance specs fuzz peers deps-system
+.PHONY: all build check test run bench conformance faults specs fuzz peers deps-system
 all: build
 
 deps-system:
@@ -59,6 +59,11 @@ $(CXF)/peer.jar: conformance/peers/cxf/pom.xml conformance/peers/cxf/Peer.java $
 conformance: deps-system
 	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance
 	./conformance/sut/run.sh
+
+# Which planted faults the suite catches: conformance/faults.txt, which the report shows. Some two minutes.
+faults: deps-system
+	$(GO) build -o bin/ ./cmd/passerelle ./cmd/conformance ./cmd/faults
+	./bin/faults --out conformance/faults.txt
 
 # docs/conformance.md from the requirements, the suite and the clauses that the code names.
 specs:

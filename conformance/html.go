@@ -59,7 +59,7 @@ func (r *Report) HTML(w io.Writer) error {
 		outcome = fmt.Sprintf("conforms to every case that was run but for %d known differences", known)
 	}
 	return page.Execute(w, map[string]any{"System": r.System, "Edition": r.Edition, "Began": r.Began.UTC().Format("2006-01-02 15:04 UTC"), "Took": short(r.Took), "Version": Version(),
-		"Outcome": outcome, "Good": total[1] == 0 && total[0] > 0, "Total": total, "Number": len(cases), "Folders": folders, "Cases": cases, "Verdicts": verdicts})
+		"Outcome": outcome, "Good": total[1] == 0 && total[0] > 0, "Total": total, "Number": len(cases), "Folders": folders, "Cases": cases, "Verdicts": verdicts, "Annex": r.Annex})
 }
 
 func (r Result) page() pageCase {

@@ -17,6 +17,7 @@ type Report struct {
 	Began   time.Time     `json:"began"`
 	Took    time.Duration `json:"took_ns"`
 	Results []Result      `json:"results"`
+	Annex   string        `json:"-"` // text that stands at the end of reports for people: which planted faults the suite catches
 }
 
 // Edition is the edition of the standard that the requirements cite.
@@ -82,6 +83,9 @@ func (r *Report) Text(w io.Writer) error {
 		}
 	}
 	b.WriteString("\n")
+	if r.Annex != "" {
+		b.WriteString("\n" + r.Annex)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

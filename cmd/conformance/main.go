@@ -91,6 +91,7 @@ type reports struct {
 	SARIF  string `name:"sarif" help:"File to write a SARIF 2.1.0 report to."`
 	HTML   string `name:"html" help:"File to write a page for people to."`
 	Report string `help:"File to write the text report to; standard output when not given."`
+	Annex  string `type:"existingfile" help:"Text file to show at the end of the reports for people: the table of planted faults."`
 }
 
 // Run replays the cases.
@@ -195,6 +196,13 @@ func (c *runCmd) system() (*conformance.SUT, error) {
 }
 
 func (c *reports) write(rep *conformance.Report) error {
+	if c.Annex != "" {
+		text, err := os.ReadFile(c.Annex)
+		if err != nil {
+			return err
+		}
+		rep.Annex = string(text)
+	}
 	if c.Report == "" {
 		if err := rep.Text(coloured(os.Stdout)); err != nil {
 			return err

@@ -3,16 +3,7 @@
 # Run from the root of the tree after building bin/passerelle and bin/conformance.
 set -eu
 rm -rf run/conformance
-mkdir -p run/conformance/tables
-./bin/passerelle pki run/conformance/pki
-for system in strict rules; do
-	./bin/conformance people --sut conformance/sut/sut-$system.yaml
-	cat run/conformance/pki/ca.pem run/conformance/people-$system/authority.pem >run/conformance/$system-clients.pem
-done
-cp policy/france/*.tsv run/conformance/tables
-cp conformance/sut/consents.tsv run/conformance/tables
-sed 's/extra_metadata: keep/extra_metadata: drop/' gateway/demo/affinity-fr.yaml >run/conformance/affinity-drop.yaml
-sed 's/^      urn:ihe:iti:xds-sd:pdf:2008:.*/&\n      urn:ihe:iti:bppc:2007: Consentement/' gateway/demo/affinity-fr.yaml >run/conformance/affinity-rules.yaml
+./conformance/sut/prepare.sh run/conformance conformance/sut
 gateways=
 trap 'kill $gateways 2>/dev/null || true; wait 2>/dev/null || true' EXIT
 # A system is started when it is its turn: it would wait longer and longer for somebody who takes its audit records.
@@ -22,7 +13,7 @@ serve() {
 }
 status=0
 serve passerelle
-./bin/conformance run --sut conformance/sut/sut.yaml --probes --parallel 8 --wait 20s --evidence run/conformance/evidence.zip --html run/conformance/report.html --sarif run/conformance/report.sarif --report run/conformance/plain.txt --junit run/conformance/junit.xml || status=1
+./bin/conformance run --sut conformance/sut/sut.yaml --probes --parallel 8 --wait 20s --evidence run/conformance/evidence.zip --annex conformance/faults.txt --html run/conformance/report.html --sarif run/conformance/report.sarif --report run/conformance/plain.txt --junit run/conformance/junit.xml || status=1
 serve strict
 ./bin/conformance run --sut conformance/sut/sut-strict.yaml --special --wait 20s --report run/conformance/special.txt --junit run/conformance/junit-strict.xml || status=1
 serve rules
