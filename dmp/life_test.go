@@ -177,20 +177,21 @@ func TestStays(t *testing.T) {
 	_, err = w.Rights(ctx, nurse, paul, dmp.Active)
 	w.refused(err, dmp.Denied)
 	w.must(w.RefuseTeam(ctx, holder(paul), paul, "1750100125", "N1", false))
-	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", w.now))
+	out := w.now
+	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", out))
 	// The team has its right for two days more, and that is what is told to everybody.
 	list, err = w.Rights(ctx, nurse, paul, dmp.Active)
-	if err != nil || len(list) != 1 || !list[0].Until.Equal(w.now.Add(48*time.Hour)) {
+	if err != nil || len(list) != 1 || !list[0].Until.Equal(out.Add(48*time.Hour)) {
 		t.Errorf("%+v %v", list, err)
 	}
 	w.later("2d")
 	_, err = w.Rights(ctx, nurse, paul, dmp.Active)
 	w.refused(err, dmp.Denied)
 	n = len(w.store.audit)
-	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", w.now))                     // told again
-	w.must(w.AdmitStay(ctx, feed, paul, "1750100125", "N1", in))                      // overtaken
-	w.must(w.AdmitStay(ctx, feed, paul, "1750100125", "N1", w.now.Add(-2*time.Hour))) // and put right
-	if rec := w.record(paul); !rec.Stays[0].Until.Equal(w.now) || !rec.Stays[0].From.Equal(w.now.Add(-2*time.Hour)) || w.audited(n) != "stay-told U0" {
+	w.must(w.EndStay(ctx, feed, paul, "1750100125", "N1", out))                     // told again
+	w.must(w.AdmitStay(ctx, feed, paul, "1750100125", "N1", in))                    // overtaken
+	w.must(w.AdmitStay(ctx, feed, paul, "1750100125", "N1", out.Add(-2*time.Hour))) // and put right
+	if rec := w.record(paul); !rec.Stays[0].Until.Equal(out) || !rec.Stays[0].From.Equal(out.Add(-2*time.Hour)) || w.audited(n) != "stay-told U0" {
 		t.Errorf("%+v, audited %s", rec.Stays, w.audited(n))
 	}
 	w.must(w.ResumeStay(ctx, feed, paul, "1750100125", "N1"))

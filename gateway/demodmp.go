@@ -188,7 +188,7 @@ func (g *Gateway) demoRecords(ctx context.Context) error {
 }
 
 func (g *Gateway) demoDocument(ctx context.Context, now time.Time, n, patient int, codes []xds.Code) error {
-	sub := sample.Submission(now.Unix(), n, patient, now)
+	sub := sample.Submission(now.UnixMilli(), n, patient, now)
 	sub.Entries[0].ConfidentialityCodes = append(sub.Entries[0].ConfidentialityCodes, codes...)
 	doc := sample.Document(n, 4000)
 	src := xdsclient.Source{Client: &soap.Client{HTTP: g.tls.client(), Endpoint: "https://" + g.Address("soap") + g.cfg.DMP.Path + "/repository"}}
@@ -240,7 +240,7 @@ func (g *Gateway) demoMessages(dir string, now time.Time) (string, error) {
 			id = demoPatient(m.patient)
 			about = id.String()
 		}
-		message, err := m.by.sign(soap.Envelope(m.action, body[m.action](id)), signer, about, "_"+m.file+fmt.Sprint(now.Unix()), now)
+		message, err := m.by.sign(soap.Envelope(m.action, body[m.action](id)), signer, about, "_"+m.file+fmt.Sprint(now.UnixMilli()), now)
 		if err != nil {
 			return "", fmt.Errorf("sign %s: %w", m.file, err)
 		}
