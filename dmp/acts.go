@@ -15,6 +15,7 @@ type act struct {
 	by     []auth.Capacity
 	in     []policy.State
 	right  bool // a professional needs a right on the record, of whatever ground
+	gains  bool // a professional gains a right, of which he must be able to make use: one whose profession consults nothing is not told that he has one
 }
 
 const (
@@ -41,9 +42,9 @@ var (
 	actTest       = act{tx: atna.RecordTested, action: "R", by: everybody, in: anyState}
 	actRead       = act{tx: atna.RecordRead, action: "R", by: everybody, in: []policy.State{policy.Open, policy.Closed}, right: true}
 	actAdminister = act{tx: atna.RecordChanged, action: "U", by: everybody, in: open, right: true}
-	actDeclare    = act{tx: atna.RightDeclared, action: "R", by: []auth.Capacity{professional}, in: open}
-	actAllege     = act{tx: atna.RightGained, action: "C", by: []auth.Capacity{professional}, in: open}
-	actAttend     = act{tx: atna.RightGained, action: "C", by: everybody, in: open}
+	actDeclare    = act{tx: atna.RightDeclared, action: "R", by: []auth.Capacity{professional}, in: open, gains: true}
+	actAllege     = act{tx: atna.RightGained, action: "C", by: []auth.Capacity{professional}, in: open, gains: true}
+	actAttend     = act{tx: atna.RightGained, action: "C", by: everybody, in: open, gains: true}
 	actGrant      = act{tx: atna.RightGained, action: "C", by: holders, in: open}
 	actGroup      = act{tx: atna.RightGained, action: "C", by: everybody, in: open}
 	actDelegate   = act{tx: atna.RightGained, action: "C", by: []auth.Capacity{professional}, in: open, right: true}

@@ -373,3 +373,18 @@ func TestExistenceAndWorklist(t *testing.T) {
 		t.Error(a)
 	}
 }
+
+// TestNoProfession: who could make no use of a right is not told that he has one.
+func TestNoProfession(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.must(w.Open(ctx, counter, paul, consent))
+	clerk := professional("899900077777", "ZOE CLERC", "499900063480001", "SEC^1.2.250.1.213.1.1.5.1")
+	_, _, err := w.Allege(ctx, clerk, paul, dmp.OralConsent)
+	w.refused(err, dmp.Denied)
+	_, err = w.DeclareAllegation(ctx, clerk, paul, dmp.OralConsent)
+	w.refused(err, dmp.Denied)
+	if rec := w.record(paul); len(rec.Rights) != 0 {
+		t.Errorf("%+v", rec.Rights)
+	}
+}

@@ -140,6 +140,8 @@ func (w *work) welcome() error {
 		return fmt.Errorf("weigh the rights: %w", err)
 	case d.Reason == policy.Refused:
 		return denied("the patient refuses this person or structure")
+	case w.act.gains && d.Reason == policy.NoProfession:
+		return denied(string(policy.NoProfession))
 	case d.Allow || !w.act.right || w.rec.State == policy.Unopened || w.rec.State == policy.Destroyed:
 		return nil
 	}

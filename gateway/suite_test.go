@@ -31,8 +31,7 @@ patients:
       - {oid: 1.2.250.1.999.7.1, namespace: NORTH}
       - {oid: 1.2.250.1.999.7.2, namespace: SOUTH}
       - {oid: 1.2.250.1.999.7.3, namespace: CLOSED, feeders: [nobody.example], askers: [nobody.example]}
-      - {oid: 1.2.250.1.213.1.4.10} # of the patients of the suite, whom cases link at will
-audit: {forward: [{name: suite, address: "tcp://%s"}]}
+%saudit: {forward: [{name: suite, address: "tcp://%s"}]}
 soap: {quirks: {%s}}
 %s`
 
@@ -41,7 +40,7 @@ const (
 	suiteXUA = `access: {assertions: {profile: xua, audiences: ["urn:oid:1.2.250.1.999.1"], anchors: [people/authority.pem], lists: [people/revoked.crl]}}
 `
 	suiteRules = `policy: {rules: france, tables: tables}
-dmp: {enabled: true, device_id: 1.2.250.1.999.4.1}
+dmp: {enabled: true, device_id: 1.2.250.1.999.4.1, admissions: [{structure: "300000000029751", nodes: ["*"], facility: HOPITAL}]}
 access:
   assertions: {profile: vihf, required: {registry: true, repository: true, dmp: true}, audiences: ["urn:oid:1.2.250.1.999.1"], anchors: [people/authority.pem], lists: [people/revoked.crl]}
   nodes: [{name: demo-client, structure: "1750100125", read: true, write: true}]
@@ -118,9 +117,10 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		t.Fatal(err)
 	}
 	registry, quirks, more, described := "", "", "", "sut.yaml"
+	authority := "      - {oid: 1.2.250.1.213.1.4.10}\n" // of the patients of the suite, whom cases link at will; a shared record is of who has a national identifier
 	switch {
 	case profile["rules"] != "":
-		more, described = suiteRules, "sut-rules.yaml"
+		more, described, authority = suiteRules, "sut-rules.yaml", ""
 		writeTables(t, filepath.Join(dir, "tables"))
 		edit(t, filepath.Join(dir, "affinity-fr.yaml"), "\n      urn:ihe:iti:xds-sd:pdf:2008:", "\n      urn:ihe:iti:bppc:2007: Consentement\n      urn:ihe:iti:xds-sd:pdf:2008:")
 	case profile != nil:
@@ -139,7 +139,7 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 	}
 	joined(t, filepath.Join(dir, "clients.pem"), filepath.Join(dir, "pki/ca.pem"), filepath.Join(dir, "people/authority.pem"))
 	file := filepath.Join(dir, "suite.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, registry, auditAddress, quirks, more), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, registry, authority, auditAddress, quirks, more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := gateway.Load(file, nil)

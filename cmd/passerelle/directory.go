@@ -154,6 +154,6 @@ func (c *directoryStateCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return show(c.JSON, list, func(s gateway.DirectoryState) []string {
-		return []string{string(s.Kind), atDate(s.At, ""), strconv.Itoa(s.Entries) + " entrées", strconv.Itoa(s.Left) + " parties"}
+		return []string{string(s.Kind), atDate(s.At, ""), strconv.Itoa(s.Entries) + " entries", strconv.Itoa(s.Left) + " left"}
 	})
 }
