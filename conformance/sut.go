@@ -39,7 +39,9 @@ type SUT struct {
 	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
 	People             People            `yaml:"people"`
 	TLS                TLSFiles          `yaml:"tls"`
-	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
+	Counter            []string          `yaml:"counter"` // a program, and its first arguments, that tells the system what patients decide (conformance/counter.go); without, cases that need it are not run
+	Decides            Counter           `yaml:"-"`       // instead of a program
+	Timeout            time.Duration     `yaml:"-"`       // of one exchange; 0 is 30 s
 
 	tls    *tls.Config
 	client *http.Client
@@ -68,7 +70,17 @@ func LoadSUT(file string) (*SUT, error) {
 			*p = filepath.Join(filepath.Dir(file), *p)
 		}
 	}
+	for i, p := range s.Counter { // files beside the description
+		if near := filepath.Join(filepath.Dir(file), p); !filepath.IsAbs(p) && exists(near) {
+			s.Counter[i] = near
+		}
+	}
 	return s, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // Open checks the description and reads the certificates.

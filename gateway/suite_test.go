@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/passerelle-sante/passerelle/conformance"
 	"github.com/passerelle-sante/passerelle/gateway"
@@ -110,6 +111,25 @@ func replay(t *testing.T, profile map[string]string) {
 	}
 }
 
+// decides tells a gateway what a patient decides at a counter.
+func decides(ctx context.Context, data string, o map[string]string) (err error) {
+	list := func(key string) []string {
+		return strings.FieldsFunc(o[key], func(r rune) bool { return r == ',' })
+	}
+	order := gateway.DMPOrder{Do: o["do"], Person: o["person"], Structure: o["structure"], Group: o["group"], Members: list("members"), Except: list("except"), From: o["from"], Number: o["number"],
+		Emergency: o["emergency"] != "", Refused: o["do"] == "team" && o["accept"] == ""}
+	if o["until"] != "" {
+		if order.Until, err = time.Parse(time.DateOnly, o["until"]); err != nil {
+			return err
+		}
+	}
+	record := gateway.SharedRecord{Data: data, Patient: o["patient"]}
+	if order.Do == "members" {
+		record.Patient = ""
+	}
+	return record.Order(ctx, order)
+}
+
 // startGateway runs a gateway until the test ends.
 func startGateway(t *testing.T, auditAddress string, profile map[string]string) *conformance.SUT {
 	dir := t.TempDir()
@@ -136,6 +156,9 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 	sut.People.Folder = filepath.Join(dir, "people")
 	if err := conformance.MakePeople(&sut.People); err != nil {
 		t.Fatal(err)
+	}
+	sut.Decides = func(ctx context.Context, o map[string]string) error {
+		return decides(ctx, filepath.Join(dir, "data"), o)
 	}
 	joined(t, filepath.Join(dir, "clients.pem"), filepath.Join(dir, "pki/ca.pem"), filepath.Join(dir, "people/authority.pem"))
 	file := filepath.Join(dir, "suite.yaml")
@@ -168,7 +191,7 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 			Patients: base + gateway.PatientsPath, MLLP: "tcp://" + g.Address("plain_mllp"), RepositoryUniqueID: "1.2.250.1.999.1.2",
 			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10",
 			Hospitals: map[string]string{"north": "1.2.250.1.999.7.1", "south": "1.2.250.1.999.7.2", "closed": "1.2.250.1.999.7.3", "national": "1.2.250.1.213.1.4.11"}, Places: true, Profile: profile,
-			DMP: base + "/si-dmp-server/v2/services", People: sut.People,
+			DMP: base + "/si-dmp-server/v2/services", Decides: sut.Decides, People: sut.People,
 			TLS: conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
 	}
 }
