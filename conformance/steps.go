@@ -37,6 +37,8 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.record(ctx, st)
 	case "rights", "worklist", "certify":
 		return s.service(ctx, st)
+	case "mail":
+		return s.mail(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
 	case "next-second":
