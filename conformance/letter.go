@@ -115,7 +115,7 @@ func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 		verb, rest, _ := strings.Cut(text, " ")
 		lines, numbers = append(lines, [2]string{verb, strings.TrimSpace(rest)}), append(numbers, st.Line+1+i)
 	}
-	if !slices.ContainsFunc(lines, func(x [2]string) bool { return x[0] == "entry" || x[0] == "brings" }) {
+	if !slices.ContainsFunc(lines, func(x [2]string) bool { return x[0] == "entry" || x == [2]string{"brings", "nothing"} }) {
 		lines, numbers = append([][2]string{{"entry", "Report"}}, lines...), append([]int{st.Line}, numbers...)
 	}
 	for _, pass := range []func(context.Context, string, string) error{l.document, l.metadata} {

@@ -255,13 +255,13 @@ func (s *story) national(ctx context.Context, kind, name string) (string, error)
 		return fmt.Sprintf("%013d%02d^^^&1.2.250.1.213.1.4.8&ISO", number, key%97+1), nil
 	}
 	id := fmt.Sprintf("%013d%02d", number, key)
-	if told := "ins " + name; kind != "unknown-ins" && !s.announced[told] {
+	if told := "ins " + name; !strings.HasPrefix(kind, "unknown") && !s.announced[told] {
 		s.announced[told] = true
 		if err := s.feedIdentifier(ctx, id, name); err != nil {
 			return "", err
 		}
 	}
-	if kind == "insid" {
+	if strings.HasSuffix(kind, "insid") {
 		return id, nil
 	}
 	return s.cx(id), nil

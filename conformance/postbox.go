@@ -58,7 +58,10 @@ func (p *postbox) accept() {
 		p.mu.Unlock()
 		p.wg.Go(func() {
 			defer c.Close()
-			p.converse(textproto.NewConn(c))
+			p.converse(textproto.NewConn(struct {
+				io.Reader
+				io.WriteCloser
+			}{io.LimitReader(c, 4*maxAnswer), c}))
 		})
 	}
 }

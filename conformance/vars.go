@@ -151,7 +151,7 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 			return s.pid(name), nil
 		}
 		return s.cx(s.pid(name)), nil
-	case "ins", "insid", "unknown-ins", "bad-ins":
+	case "ins", "insid", "unknown-ins", "unknown-insid", "bad-ins":
 		return s.national(ctx, kind, name)
 	case "stranger":
 		return s.cx(s.pid(name)), nil

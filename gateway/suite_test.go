@@ -53,7 +53,7 @@ access:
   correspondents:
     - {domain: labo.example, mode: smime}
     - {domain: hopital.mssante.example, mode: transport, nodes: [demo-client]}
-  pdf: {facility: "SA25^Laboratoire de biologie médicale^1.2.250.1.71.4.2.4", practice: "AMBULATOIRE^Ambulatoire^1.2.250.1.213.1.1.4.9", content_type: "07^Consultations et soins externes^1.2.250.1.213.2.2"}
+  pdf: {format: "urn:ihe:iti:xds-sd:pdf:2008^Document à corps non structuré en PDF^1.3.6.1.4.1.19376.1.2.3", facility: "SA25^Laboratoire de biologie médicale^1.2.250.1.71.4.2.4", practice: "AMBULATOIRE^Ambulatoire^1.2.250.1.213.1.1.4.9", content_type: "07^Consultations et soins externes^1.2.250.1.213.2.2"}
   relay: {address: "%s", security: none}
 `
 )
