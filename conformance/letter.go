@@ -133,7 +133,7 @@ func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 	return l, nil
 }
 
-// document is the first reading: entry NAME [template=..] makes a document, brings FORM says what is sent, cda EDIT changes the last document, said NAME EDIT one by its name.
+// document is the first reading: entry NAME [template=..] makes a document, brings FORM says what is sent, cda EDIT changes the last document.
 func (l *letter) document(ctx context.Context, verb, rest string) error {
 	switch verb {
 	case "brings":
