@@ -30,6 +30,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
+	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered,
 }
 
 // judge holds the last answer against the expectations of its step.
@@ -62,7 +63,9 @@ func (k *check) problems(ctx context.Context) {
 	for _, l := range k.st.Expect {
 		switch l.Verb {
 		case "refused", "accepted":
-			return // they look at the errors themselves
+			if k.st.Verb != "mail" {
+				return // they look at the errors themselves
+			}
 		case "error", "warning":
 			rest, err := k.s.expand(ctx, l.Rest)
 			if err != nil {
@@ -73,6 +76,10 @@ func (k *check) problems(ctx context.Context) {
 		case "status", "http", "fault", "ack", "outcome":
 			end = true
 		}
+	}
+	if k.st.Verb == "mail" {
+		k.mailed(ctx)
+		return
 	}
 	if k.a.er7 != "" || k.st.Verb == "feed3" {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" && code != "AE" {
@@ -333,6 +340,9 @@ func expectAudit(ctx context.Context, k *check, l Line) {
 	if k.s.r.audit == nil {
 		k.notes = append(k.notes, fmt.Sprintf("line %d: audit %s not checked: no audit port is configured", l.Number, l.Rest))
 		return
+	}
+	if len(k.faults) > 0 {
+		return // the step went another way: a record of the expected one is not worth waiting for
 	}
 	words := strings.SplitN(l.Rest, " ", 3)
 	if len(words) < 2 {

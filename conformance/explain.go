@@ -19,6 +19,7 @@ var inWords = map[string]string{
 	"identifiers": "the patients of the answer have these identifiers and no others: {}", "refused": "the submission fails; every error is one of the first list, one of them at a place of the second: {}", "accepted": "the submission is accepted without an error",
 	"outcome": "the status of the answer is {}", "rows": "the rows of the answer are so many, or say in a field: {}", "state": "the record of the patient is {}",
 	"observed": "an observation of the patient says {}", "attention": "the answer says of who asks: {}",
+	"smtp": "the reply to the message is {}", "answer": "the answer by mail says {}", "delivered": "a delivery status notification says that the message arrived",
 }
 
 // lookAt says what to look at when a line did not hold.
@@ -27,6 +28,7 @@ var lookAt = map[string]string{
 	"refused": "the check of this attribute: its presence, its form, its datatype", "accepted": "a check that is stricter than the standard", "stored": "whether checks come before the transaction, and whether a refusal rolls all of it back",
 	"kept": "whether checks come before the transaction, and whether a refusal rolls all of it back", "audit": "whether the actor audits refusals too, and where it sends its records (audit: host:port in the description of the system)",
 	"fault": "the SOAP stack: code, subcode, HTTP status", "attribute": "how the attribute is stored and written again", "objects": "the criteria of the query, and the status of the objects", "ack": "the acknowledgement code of the interface engine",
+	"answer": "the order of the checks, and which reason each gives", "smtp": "what the door knows before it takes a message",
 	"document": "how parts are read and written: transfer encoding, Content-ID, the last bytes",
 }
 

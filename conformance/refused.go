@@ -11,6 +11,10 @@ import (
 // expectRefused: refused CODE[|CODE...] [LOCATION[|LOCATION...]]; the submission fails, every error has one of the codes, and where the system says places one of
 // them names one of the locations. How many errors a single fault leads to is the system's affair.
 func expectRefused(ctx context.Context, k *check, l Line) {
+	if k.st.Verb == "mail" {
+		expectInvalid(ctx, k, l)
+		return
+	}
 	expectStatus(ctx, k, Line{l.Number, "status", "Failure"})
 	codes, locations, _ := strings.Cut(l.Rest, " ")
 	errors, placed := 0, locations == "" || !k.s.r.SUT.Places
@@ -34,6 +38,10 @@ func expectRefused(ctx context.Context, k *check, l Line) {
 
 // expectAccepted: accepted; Success, and no error or warning but that extra metadata was not saved, which a registry is free to say.
 func expectAccepted(ctx context.Context, k *check, l Line) {
+	if k.st.Verb == "mail" {
+		expectAnswer(ctx, k, Line{l.Number, "answer", "processed"})
+		return
+	}
 	expectStatus(ctx, k, Line{l.Number, "status", "Success"})
 	for _, p := range k.a.problems() {
 		if !p.warning() || p.code != "XDSExtraMetadataNotSaved" {

@@ -39,6 +39,8 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.service(ctx, st)
 	case "counter":
 		return s.counter(ctx, st)
+	case "mail":
+		return s.mail(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
 	case "next-second":

@@ -13,6 +13,7 @@ type submission struct {
 	s       *story
 	provide bool
 	set     string // name of the submission set
+	patient string // of all objects that say nothing; patient:a of the case when empty
 	objects []*object
 	without []string // entries whose document is left out
 	extra   []string // documents that no entry describes
@@ -53,6 +54,9 @@ func (b *submission) add(kind, template, name, id string, more map[string]string
 	values := map[string]string{"id": id, "oid": b.s.oid(name), "hash": digest(content), "size": fmt.Sprint(len(content)), "repository": b.s.r.SUT.RepositoryUniqueID}
 	for k, v := range more {
 		values[k] = v
+	}
+	if values["patient"] == "" {
+		values["patient"] = b.patient
 	}
 	if values["patient"] == "" {
 		cx, err := b.s.value(context.Background(), "patient:a")

@@ -38,14 +38,17 @@ type SUT struct {
 	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
 	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
 	People             People            `yaml:"people"`
+	Mail               Mail              `yaml:"mail"`
+	Rules              string            `yaml:"rules"` // passerelle: answers about documents name its rules, and its reasons
 	TLS                TLSFiles          `yaml:"tls"`
 	Counter            []string          `yaml:"counter"` // a program, and its first arguments, that tells the system what patients decide (conformance/counter.go); without, cases that need it are not run
 	Decides            Counter           `yaml:"-"`       // instead of a program
 	Timeout            time.Duration     `yaml:"-"`       // of one exchange; 0 is 30 s
 
-	tls    *tls.Config
-	client *http.Client
-	tape   *tape // of the case that is being played
+	tls     *tls.Config
+	client  *http.Client
+	tape    *tape    // of the case that is being played
+	postbox *postbox // where answers by mail come; nil without mail
 }
 
 // TLSFiles are PEM files: the authority of the system's certificate, and our own certificate and key.
@@ -65,7 +68,7 @@ func LoadSUT(file string) (*SUT, error) {
 	if err := yaml.UnmarshalWithOptions(text, s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key, &s.People.Folder} {
+	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key, &s.People.Folder, &s.Mail.Folder} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(file), *p)
 		}
@@ -119,7 +122,12 @@ func (s *SUT) Open() error {
 	}
 	s.client = &http.Client{Timeout: s.Timeout, Transport: &connections{sut: s, by: map[string]*http.Transport{}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return nil
+	if s.Mail.Receive == "" {
+		return nil
+	}
+	var err error
+	s.postbox, err = listenMail(s.Mail.Receive)
+	return err
 }
 
 // Wait waits until the system takes connections, for at most limit; 0 does not wait.
@@ -148,10 +156,13 @@ func (s *SUT) Wait(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// Close ends idle connections.
+// Close ends idle connections and the postbox.
 func (s *SUT) Close() {
 	if s.client != nil {
 		s.client.CloseIdleConnections()
+	}
+	if s.postbox != nil {
+		s.postbox.close()
 	}
 }
 

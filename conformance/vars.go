@@ -24,8 +24,10 @@ type story struct {
 	last      *answer
 	assertion string // the last that was sent
 	sent      *message
-	before    string // what the registry held of the submission before the step
-	seen      int    // audit messages received before the step
+	before    string  // what the registry held of the submission before the step
+	posted    *posted // the last message by mail
+	letters   int     // messages by mail
+	seen      int     // audit messages received before the step
 	started   time.Time
 	made      int // identifiers
 }
@@ -149,6 +151,8 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 			return s.pid(name), nil
 		}
 		return s.cx(s.pid(name)), nil
+	case "ins", "insid", "unknown-ins", "unknown-insid", "bad-ins":
+		return s.national(ctx, kind, name)
 	case "stranger":
 		return s.cx(s.pid(name)), nil
 	case "strangerid":
@@ -232,11 +236,15 @@ func (s *story) announce(ctx context.Context, name string) error {
 
 // feedPatient sends the ITI-8 message that announces a patient.
 func (s *story) feedPatient(ctx context.Context, name string) error {
+	return s.feedIdentifier(ctx, s.pid(name), name)
+}
+
+func (s *story) feedIdentifier(ctx context.Context, id, name string) error {
 	now := s.now().Format("20060102150405")
 	msg := strings.Join([]string{
 		"MSH|^~\\&|SUITE|CONFORMANCE|SUT|SUT|" + now + "||ADT^A04^ADT_A01|" + strings.TrimPrefix(s.fresh(), "urn:uuid:")[:20] + "|T|2.5|||||FRA|UNICODE UTF-8",
 		"EVN||" + now,
-		"PID|||" + s.pid(name) + "^^^&" + s.r.SUT.PatientDomain + "&ISO||ESSAI^" + strings.ToUpper(name) + "^^^^^L||19700101|F",
+		"PID|||" + id + "^^^&" + s.r.SUT.PatientDomain + "&ISO||ESSAI^" + strings.ToUpper(name) + "^^^^^L||19700101|F",
 		"PV1||N", ""}, "\r")
 	a, err := s.r.SUT.sendMLLP(ctx, []byte(msg), false)
 	if err != nil {

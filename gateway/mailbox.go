@@ -462,7 +462,7 @@ func (r mailRemover) Gone(ctx context.Context, id xds.UniqueID) (bool, error) {
 func (r mailRemover) Remove(ctx context.Context, c auth.Caller, set xds.SubmissionSet, entries []xds.DocumentEntry) error {
 	sub := &xds.Submission{Set: set}
 	for i, e := range entries {
-		sub.Associations = append(sub.Associations, xds.Association{Header: xds.Header{ID: xds.ObjectID(fmt.Sprintf("%s-removal-%d", set.ID, i+1))},
+		sub.Associations = append(sub.Associations, xds.Association{Header: xds.Header{ID: xds.ObjectID(fmt.Sprintf("removal-%d-by-%s", i+1, set.ID))},
 			Type: xds.UpdateAvailabilityStatus, Source: set.ID, Target: e.ID, OriginalStatus: e.Status, NewStatus: r.g.domain.now.Load().Withheld[0]})
 	}
 	_, err := r.g.registry.UpdateDocumentSet(ctx, c, sub)

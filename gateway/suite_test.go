@@ -15,11 +15,11 @@ import (
 	"github.com/passerelle-sante/passerelle/gateway"
 )
 
-// suiteConfig is a gateway on loopback ports that the system chooses; the %s are what a profile adds to the registry, the audit receiver, quirks, and what a profile has besides.
+// suiteConfig is a gateway on loopback ports that the system chooses; the %s are what a profile adds to the doors and to the registry, the audit receiver, quirks, and what a profile has besides.
 const suiteConfig = `
 node: {name: passerelle-suite, home_community_id: urn:oid:1.2.250.1.999.1}
 data: data
-listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"}
+listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"%s}
 tls: {certificate: pki/server.pem, key: pki/server.key, client_ca: clients.pem}
 registry: {affinity_domain: affinity-fr.yaml%s}
 repository: {unique_id: 1.2.250.1.999.1.2}
@@ -46,6 +46,17 @@ access:
   assertions: {profile: vihf, required: {registry: true, repository: true, dmp: true}, audiences: ["urn:oid:1.2.250.1.999.1"], anchors: [people/authority.pem], lists: [people/revoked.crl]}
   nodes: [{name: demo-client, structure: "1750100125", read: true, write: true}]
 `
+	suiteMail = `mailbox:
+  addresses: [depot@passerelle.example]
+  source_id: 1.2.250.1.999.1.25
+  certificates: [{certificate: mail/mailbox.pem, key: mail/mailbox.key}]
+  trust: {anchors: mail/authority.pem, lists: [mail/revoked.crl]}
+  correspondents:
+    - {domain: labo.example, mode: smime}
+    - {domain: hopital.mssante.example, mode: transport, nodes: [demo-client]}
+  pdf: {format: "urn:ihe:iti:xds-sd:pdf:2008^Document à corps non structuré en PDF^1.3.6.1.4.1.19376.1.2.3", facility: "SA25^Laboratoire de biologie médicale^1.2.250.1.71.4.2.4", practice: "AMBULATOIRE^Ambulatoire^1.2.250.1.213.1.1.4.9", content_type: "07^Consultations et soins externes^1.2.250.1.213.2.2"}
+  relay: {address: "%s", security: none}
+`
 )
 
 // quirksOff are the quirks of docs/quirks.md that the SOAP doors know.
@@ -63,6 +74,11 @@ func TestSuiteStrict(t *testing.T) {
 // TestSuiteRules replays those that need the rules of a shared record.
 func TestSuiteRules(t *testing.T) {
 	replay(t, map[string]string{"rules": "france", "assertions": "vihf"})
+}
+
+// TestSuiteMail replays those about what comes by mail, and about the documents in it.
+func TestSuiteMail(t *testing.T) {
+	replay(t, map[string]string{"mailbox": "smime"})
 }
 
 // runs tells whether a system of a profile runs a case.
@@ -136,13 +152,15 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 	if _, err := gateway.DemoFiles(dir); err != nil {
 		t.Fatal(err)
 	}
-	registry, quirks, more, described := "", "", "", "sut.yaml"
+	mailDoor, registry, quirks, more, described := "", "", "", "", "sut.yaml"
 	authority := "      - {oid: 1.2.250.1.213.1.4.10}\n" // of the patients of the suite, whom cases link at will; a shared record is of who has a national identifier
 	switch {
 	case profile["rules"] != "":
 		more, described, authority = suiteRules, "sut-rules.yaml", ""
 		writeTables(t, filepath.Join(dir, "tables"))
 		edit(t, filepath.Join(dir, "affinity-fr.yaml"), "\n      urn:ihe:iti:xds-sd:pdf:2008:", "\n      urn:ihe:iti:bppc:2007: Consentement\n      urn:ihe:iti:xds-sd:pdf:2008:")
+	case profile["mailbox"] != "":
+		mailDoor = `, smtp: "127.0.0.1:0"`
 	case profile != nil:
 		more, described = suiteXUA, "sut-strict.yaml"
 		registry = ", max_results: 3, max_references: 3"
@@ -157,12 +175,17 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 	if err := conformance.MakePeople(&sut.People); err != nil {
 		t.Fatal(err)
 	}
-	sut.Decides = func(ctx context.Context, o map[string]string) error {
-		return decides(ctx, filepath.Join(dir, "data"), o)
+	sut.Decides = func(ctx context.Context, o map[string]string) error { return decides(ctx, filepath.Join(dir, "data"), o) }
+	if mailDoor != "" {
+		sut.Mail.Folder, sut.Mail.Receive = filepath.Join(dir, "mail"), freePort(t)
+		if err := conformance.MakeMail(&sut.Mail); err != nil {
+			t.Fatal(err)
+		}
+		more = fmt.Sprintf(suiteMail, sut.Mail.Receive)
 	}
 	joined(t, filepath.Join(dir, "clients.pem"), filepath.Join(dir, "pki/ca.pem"), filepath.Join(dir, "people/authority.pem"))
 	file := filepath.Join(dir, "suite.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, registry, authority, auditAddress, quirks, more), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, mailDoor, registry, authority, auditAddress, quirks, more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := gateway.Load(file, nil)
@@ -187,11 +210,16 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		return nil
 	case g := <-ready:
 		base := "https://" + g.Address("soap")
+		if mailDoor == "" {
+			sut.Mail = conformance.Mail{}
+		} else {
+			sut.Mail.Door = "smtp://" + g.Address("smtp")
+		}
 		return &conformance.SUT{Name: "passerelle in this process", Registry: base + gateway.RegistryPath, Repository: base + gateway.RepositoryPath,
 			Patients: base + gateway.PatientsPath, MLLP: "tcp://" + g.Address("plain_mllp"), RepositoryUniqueID: "1.2.250.1.999.1.2",
 			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10",
 			Hospitals: map[string]string{"north": "1.2.250.1.999.7.1", "south": "1.2.250.1.999.7.2", "closed": "1.2.250.1.999.7.3", "national": "1.2.250.1.213.1.4.11"}, Places: true, Profile: profile,
-			DMP: base + "/si-dmp-server/v2/services", Decides: sut.Decides, People: sut.People,
+			DMP: base + "/si-dmp-server/v2/services", Decides: sut.Decides, People: sut.People, Mail: sut.Mail, Rules: "passerelle",
 			TLS: conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
 	}
 }

@@ -236,6 +236,9 @@ func (c *peopleCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if err := conformance.MakeMail(&sut.Mail); err != nil || len(sut.People.Professionals) == 0 {
+		return err
+	}
 	return conformance.MakePeople(&sut.People)
 }
 

@@ -95,8 +95,8 @@ func heading(file string) string {
 	if number, ok := strings.CutPrefix(name, "td-"); ok {
 		return "TD" + number[:1] + "." + number[1:]
 	}
-	if name == "dmp-rules" {
-		return "Rules of the shared record"
+	if title := map[string]string{"dmp-rules": "Rules of the shared record", "cda": "Clinical documents", "mssante": "MSSanté"}[name]; title != "" {
+		return title
 	}
 	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "-", " ")
 }

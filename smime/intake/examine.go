@@ -216,7 +216,7 @@ func (m *Mailbox) relate(ctx context.Context, c auth.Caller, p *parcel) error {
 			if len(entries) == 0 {
 				return refuse(UnknownPredecessor, "%s: %s of a document that is not there", p.where, short(r.Type))
 			}
-			p.sub.Associations = append(p.sub.Associations, xds.Association{Header: xds.Header{ID: xds.ObjectID(fmt.Sprintf("%s-relation-%d", d.entry.ID, i+1))},
+			p.sub.Associations = append(p.sub.Associations, xds.Association{Header: xds.Header{ID: xds.ObjectID(fmt.Sprintf("relation-%d-of-%s", i+1, d.entry.ID))},
 				Type: r.Type, Source: d.entry.ID, Target: entries[len(entries)-1].ID})
 		}
 	}
