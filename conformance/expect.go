@@ -29,6 +29,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"audit": expectAudit, "ack": expectAck, "field": expectField, "segments": expectSegments, "says": expectSays, "hides": expectHides, "header": expectHeader,
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
+	"record": expectRecord, "heard": expectHeard,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
 }
 
@@ -330,8 +331,14 @@ const auditLimit = 10 * time.Second
 
 // expectAudit: audit TRANSACTION OUTCOME [TEXT]; the record names something of this case.
 func expectAudit(ctx context.Context, k *check, l Line) {
+	k.expectAnyRecord(ctx, l, k.s.seen, k.s.concerns)
+}
+
+// expectAnyRecord waits for an audit record from the from-th on that fits: TRANSACTION OUTCOME [TEXT].
+func (k *check) expectAnyRecord(ctx context.Context, l Line, from int, fits func(record) bool) {
+	k.s.heard = nil
 	if k.s.r.audit == nil {
-		k.notes = append(k.notes, fmt.Sprintf("line %d: audit %s not checked: no audit port is configured", l.Number, l.Rest))
+		k.notes = append(k.notes, fmt.Sprintf("line %d: %s %s not checked: no audit port is configured", l.Number, l.Verb, l.Rest))
 		return
 	}
 	words := strings.SplitN(l.Rest, " ", 3)
@@ -339,14 +346,16 @@ func expectAudit(ctx context.Context, k *check, l Line) {
 		k.wrong(l, "transaction and outcome are due")
 		return
 	}
-	i, ok := k.s.r.audit.wait(ctx, k.s.seen, auditLimit, func(i int, r record) bool {
-		return k.s.concerns(r) && !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2]))
+	i, ok := k.s.r.audit.wait(ctx, from, auditLimit, func(i int, r record) bool {
+		return !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2])) && fits(r)
 	})
 	if !ok {
 		k.wrong(l, "no such record came within %v", auditLimit)
 		return
 	}
 	k.s.audited[i] = true
+	rec := k.s.r.audit.at(i)
+	k.s.heard = &rec
 }
 
 func expectAck(_ context.Context, k *check, l Line) {

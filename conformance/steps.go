@@ -126,11 +126,11 @@ func (s *story) holdings(ctx context.Context, sub *submission) (string, error) {
 // feed sends an HL7 v2 message: lines become segments. First lines may say latin1 (the encoding), lf (segments end in line feeds) and no-cr (the block
 // lacks its last carriage return). A query is asked in the same way.
 func (s *story) feed(ctx context.Context, st Step) error {
-	s.seen = s.r.audit.count()
 	text, err := s.expand(ctx, strings.TrimSpace(st.Body))
 	if err != nil {
 		return err
 	}
+	s.seen = s.r.audit.count() // those about patients who were announced meanwhile are others
 	odd := map[string]bool{}
 	for {
 		first, rest, _ := strings.Cut(text, "\n")

@@ -21,6 +21,7 @@ type story struct {
 	captured  map[string]string
 	documents map[string]string // content by entry name
 	audited   map[int]bool      // audit messages that an expectation has taken
+	heard     *record           // the last of them
 	last      *answer
 	assertion string // the last that was sent
 	sent      *message
@@ -170,6 +171,8 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 			return "", err
 		}
 		return strings.Repeat("x", n), nil
+	case "url":
+		return s.r.SUT.url(name), nil
 	case "query":
 		return storedQueries[name], nil
 	case "association":
