@@ -30,13 +30,14 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
 	"record": expectRecord, "heard": expectHeard,
+	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "message": expectMessage,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
 }
 
 // judge holds the last answer against the expectations of its step.
 func (s *story) judge(ctx context.Context, st Step) *check {
 	k := &check{s: s, st: st, a: s.last}
-	if st.Verb == "next-second" {
+	if st.Verb == "next-second" || st.Verb == "answer-with" {
 		return k
 	}
 	k.manners()
@@ -75,6 +76,9 @@ func (k *check) problems(ctx context.Context) {
 			end = true
 		}
 	}
+	if slices.Contains([]string{"post", "get", "report", "ask-audit", "connect", "told"}, k.st.Verb) {
+		return
+	}
 	if k.a.er7 != "" || k.st.Verb == "feed3" {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" && code != "AE" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the feed was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
@@ -91,9 +95,6 @@ func (k *check) problems(ctx context.Context) {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the query was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
 		}
-		return
-	}
-	if k.st.Verb == "post" || k.st.Verb == "get" {
 		return
 	}
 	if !end {

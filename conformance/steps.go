@@ -39,6 +39,16 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.service(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
+	case "report":
+		return s.report(ctx, st)
+	case "ask-audit":
+		return s.askAudit(ctx, st)
+	case "connect":
+		return s.connect(ctx, st)
+	case "told":
+		return s.told(ctx, st)
+	case "answer-with":
+		return s.answerWith(st)
 	case "next-second":
 		if s.r.SUT.replaying() {
 			return nil

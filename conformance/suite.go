@@ -102,7 +102,8 @@ func (s *Suite) Match(patterns ...string) []*Case {
 }
 
 // verbs are the words that begin a step.
-var verbs = []string{"register", "provide", "query", "multi", "retrieve", "update", "restrict", "remove", "destroy", "feed", "feed3", "query3", "ask", "record", "rights", "worklist", "certify", "post", "get", "next-second", "expect"}
+var verbs = []string{"register", "provide", "query", "multi", "retrieve", "update", "restrict", "remove", "destroy", "feed", "feed3", "query3", "ask", "record", "rights", "worklist", "certify", "post", "get", "next-second",
+	"report", "ask-audit", "connect", "told", "answer-with", "expect"}
 
 func parseCase(name, text string) (*Case, error) {
 	c := &Case{Name: name, Text: text, Requires: map[string]string{}}
