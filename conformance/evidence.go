@@ -61,7 +61,6 @@ type SystemInfo struct {
 	Hospitals          map[string]string `json:"hospitals,omitempty"`
 	DMP                string            `json:"dmp,omitempty"`
 	People             People            `json:"people"`
-	SecureMLLP         string            `json:"secure_mllp,omitempty"`
 	Keeper             AuditRepository   `json:"audit_repository"`
 	Consumers          map[string]string `json:"consumers,omitempty"`
 }
@@ -183,7 +182,7 @@ func (p *Pack) Close(r *Runner, began time.Time, key *SigningKey) error {
 	}
 	s := r.SUT
 	info := RunInfo{Tool: Version(), Edition: Edition(), Suite: r.Suite.Digest(), Began: began.UTC(), Ended: time.Now().UTC(), System: SystemInfo{s.Name, s.Registry, s.Repository, s.Patients, s.MLLP,
-		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People, s.SecureMLLP, s.Keeper, s.Consumers}}
+		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People, s.Keeper, s.Consumers}}
 	if err := p.json("run.json", info); err != nil {
 		return err
 	}

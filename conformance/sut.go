@@ -38,7 +38,6 @@ type SUT struct {
 	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
 	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
 	People             People            `yaml:"people"`
-	SecureMLLP         string            `yaml:"secure_mllp"`      // tls://host:port of the HL7 v2 feed, beside mllp
 	Keeper             AuditRepository   `yaml:"audit_repository"` // where it takes the audit records of others
 	Consumers          map[string]string `yaml:"consumers"`        // where we listen for those whom it tells of changed identifiers: mllp://host:port, http://host:port/path
 	TLS                TLSFiles          `yaml:"tls"`

@@ -60,9 +60,9 @@ func (s *story) connect(ctx context.Context, st Step) error {
 
 // door is the address of a door with TLS, and whether it speaks HTTP.
 func (s *SUT) door(name string) (address string, speaksHTTP bool, err error) {
-	at := map[string]string{"registry": s.Registry, "mllp": s.SecureMLLP, "audit": "tls://" + s.Keeper.TLS}[name]
+	at := map[string]string{"registry": s.Registry, "mllp": s.MLLP, "audit": "tls://" + s.Keeper.TLS}[name]
 	u, err := url.Parse(at)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "tls" {
 		return "", false, fmt.Errorf("the system under test has no door with TLS called %s", name)
 	}
 	return u.Host, name == "registry", nil

@@ -201,11 +201,15 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		return nil
 	case g := <-ready:
 		base := "https://" + g.Address("soap")
+		feed := "tcp://" + g.Address("plain_mllp")
+		if described == "sut-hub.yaml" {
+			feed = "tls://" + g.Address("mllp")
+		}
 		return &conformance.SUT{Name: "passerelle in this process", Registry: base + gateway.RegistryPath, Repository: base + gateway.RepositoryPath,
-			Patients: base + gateway.PatientsPath, MLLP: "tcp://" + g.Address("plain_mllp"), RepositoryUniqueID: "1.2.250.1.999.1.2",
+			Patients: base + gateway.PatientsPath, MLLP: feed, RepositoryUniqueID: "1.2.250.1.999.1.2",
 			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10",
 			Hospitals: map[string]string{"north": "1.2.250.1.999.7.1", "south": "1.2.250.1.999.7.2", "closed": "1.2.250.1.999.7.3", "national": "1.2.250.1.213.1.4.11"}, Places: true, Profile: profile,
-			DMP: base + "/si-dmp-server/v2/services", People: sut.People, Known: sut.Known, Consumers: consumers, SecureMLLP: "tls://" + g.Address("mllp"),
+			DMP: base + "/si-dmp-server/v2/services", People: sut.People, Known: sut.Known, Consumers: consumers,
 			Keeper: conformance.AuditRepository{TLS: g.Address("audit_tls"), TCP: g.Address("audit_tcp"), UDP: g.Address("audit_udp"), FHIR: base + gateway.FHIRPath, Syslog: base + gateway.SyslogSearchPath},
 			TLS:    conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
 	}
