@@ -30,7 +30,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
 	"record": expectRecord, "heard": expectHeard,
-	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "message": expectMessage,
+	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "outcomes": expectOutcomes, "message": expectMessage,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
 }
 
@@ -40,8 +40,10 @@ func (s *story) judge(ctx context.Context, st Step) *check {
 	if st.Verb == "next-second" || st.Verb == "answer-with" {
 		return k
 	}
-	k.manners()
-	k.problems(ctx)
+	if !st.Together { // how those ended is said by their outcomes
+		k.manners()
+		k.problems(ctx)
+	}
 	for _, l := range st.Expect {
 		rest, err := s.expand(ctx, l.Rest)
 		if err != nil {

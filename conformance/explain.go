@@ -14,7 +14,7 @@ var inWords = map[string]string{
 	"http": "the HTTP status is one of {}", "ack": "the message is acknowledged with {}", "field": "in the acknowledgement, {}", "objects": "the answer holds these objects and no others: {}",
 	"count": "the answer holds so many objects: {}", "association": "the answer holds the association {}", "attribute": "{}", "capture": "the value is kept: {}", "document": "the bytes of the document: {}",
 	"stored": "the registry holds {} of it, as before", "kept": "the registry keeps {} of it", "audit": "an audit record comes: transaction, outcome, text: {}", "heard": "an audit record of the node comes: {}", "record": "that audit record has: {}", "found": "so many events are found: {}", "json": "the answer has: {}",
-	"unchanged": "what was reported is kept byte for byte {}", "handshake": "the handshake is {}", "message": "the message has: {}", "says": "the answer holds the text {}",
+	"unchanged": "what was reported is kept byte for byte {}", "handshake": "the handshake is {}", "outcomes": "what was sent at once ends, in any order, as {}", "message": "the message has: {}", "says": "the answer holds the text {}",
 	"hides": "the answer does not hold the text {}", "header": "the HTTP header says {}", "packaging": "the answer is framed as {}", "context": "some codeContext holds {}",
 	"segments": "the answer has so many segments: {}", "response": "the queryResponseCode, and the persons in all, told and left: {}", "detail": "the acknowledgement has the detail {}",
 	"identifiers": "the patients of the answer have these identifiers and no others: {}", "refused": "the submission fails; every error is one of the first list, one of them at a place of the second: {}", "accepted": "the submission is accepted without an error",

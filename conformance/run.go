@@ -114,8 +114,15 @@ func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 	mine.SUT = r.SUT.taped(on)
 	s := newStory(&mine, c)
 	defer on.collect(s, r.audit.count())
-	for _, st := range c.Steps {
-		if err := s.play(ctx, st); err != nil {
+	for i := 0; i < len(c.Steps); {
+		steps := c.Steps[i : i+group(c.Steps[i:])]
+		st := steps[len(steps)-1]
+		i += len(steps)
+		play := func() error { return s.play(ctx, st) }
+		if st.Together {
+			play = func() error { return s.together(ctx, steps) }
+		}
+		if err := play(); err != nil {
 			res.Faults, res.Line = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err)), st.Line
 			break
 		}

@@ -36,6 +36,8 @@ type Step struct {
 	Args   []string
 	Body   string
 	Expect []Line
+
+	Together bool // with the steps beside it that say so, too
 }
 
 // Line is one line of an expect block.
@@ -133,11 +135,15 @@ func parseCase(name, text string) (*Case, error) {
 	}
 	for _, sec := range sections {
 		words := strings.Fields(sec.title)
+		at := len(words) > 1 && words[0] == "together"
+		if at {
+			words = words[1:]
+		}
 		if len(words) == 0 || !slices.Contains(verbs, words[0]) {
 			return nil, fmt.Errorf("line %d: %q is no step; known: %s", sec.line, sec.title, strings.Join(verbs, ", "))
 		}
 		if words[0] != "expect" {
-			c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body})
+			c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body, Together: at})
 			continue
 		}
 		if len(c.Steps) == 0 {

@@ -24,6 +24,7 @@ type story struct {
 	heard     *record           // the last of them
 	reported  [][]byte          // audit records that the case sent last
 	toldOf    map[int]bool      // notifications that a step has taken
+	outcomes  []string          // of the steps that were made together last
 	last      *answer
 	assertion string // the last that was sent
 	sent      *message
