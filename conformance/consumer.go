@@ -144,12 +144,12 @@ func (s *story) told(ctx context.Context, st Step) error {
 	if s.r.SUT.Consumers[name] == "" {
 		return fmt.Errorf("the system under test has nobody to tell called %s", name)
 	}
-	text, err := s.r.SUT.tape.observe("consumer:"+name, nil, func() []byte { return []byte(s.r.consumers.wait(ctx, name, s.family(), s.toldOf)) })
+	text, err := s.r.SUT.tape.observe("consumer:"+name, nil, func() []byte { return []byte(s.r.consumers.wait(ctx, s.r.SUT.Patience, name, s.family(), s.toldOf)) })
 	if err != nil {
 		return err
 	}
 	if len(text) == 0 {
-		return fmt.Errorf("nothing was told within %v", auditLimit)
+		return fmt.Errorf("nothing was told within %v", s.r.SUT.Patience)
 	}
 	s.last = &answer{er7: string(text)}
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("<")) {
@@ -163,8 +163,8 @@ func (s *story) told(ctx context.Context, st Step) error {
 }
 
 // wait gives the first message of a consumer about something that was not given before; empty when none comes.
-func (c *consumers) wait(ctx context.Context, name, about string, given map[int]bool) string {
-	ctx, cancel := context.WithTimeout(ctx, auditLimit)
+func (c *consumers) wait(ctx context.Context, limit time.Duration, name, about string, given map[int]bool) string {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		c.mu.Lock()

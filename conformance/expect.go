@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // check judges one answer.
@@ -329,9 +328,6 @@ func expectStored(ctx context.Context, k *check, l Line) {
 	}
 }
 
-// auditLimit is how long an audit record may be on its way.
-const auditLimit = 10 * time.Second
-
 // expectAudit: audit TRANSACTION OUTCOME [TEXT]; the record names something of this case.
 func expectAudit(ctx context.Context, k *check, l Line) {
 	k.expectAnyRecord(ctx, l, k.s.seen, k.s.concerns)
@@ -349,11 +345,11 @@ func (k *check) expectAnyRecord(ctx context.Context, l Line, from int, fits func
 		k.wrong(l, "transaction and outcome are due")
 		return
 	}
-	i, ok := k.s.r.audit.wait(ctx, from, auditLimit, func(i int, r record) bool {
+	i, ok := k.s.r.audit.wait(ctx, from, k.s.r.SUT.Patience, func(i int, r record) bool {
 		return !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2])) && fits(r)
 	})
 	if !ok {
-		k.wrong(l, "no such record came within %v", auditLimit)
+		k.wrong(l, "no such record came within %v", k.s.r.SUT.Patience)
 		return
 	}
 	k.s.audited[i] = true

@@ -42,6 +42,7 @@ type SUT struct {
 	Consumers          map[string]string `yaml:"consumers"`        // where we listen for those whom it tells of changed identifiers: mllp://host:port, http://host:port/path
 	TLS                TLSFiles          `yaml:"tls"`
 	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
+	Patience           time.Duration     `yaml:"-"` // how long something that the system sends or does of itself may take; 0 is 10 s
 
 	tls    *tls.Config
 	client *http.Client
@@ -88,6 +89,9 @@ func (s *SUT) Open() error {
 	}
 	if s.Timeout == 0 {
 		s.Timeout = 30 * time.Second
+	}
+	if s.Patience == 0 {
+		s.Patience = 10 * time.Second
 	}
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.TLS.CA != "" {

@@ -255,7 +255,7 @@ func (s *story) askAudit(ctx context.Context, st Step) error {
 		}
 	}
 	s.seen = s.r.audit.count()
-	for until := time.Now().Add(auditLimit); ; {
+	for until := time.Now().Add(s.r.SUT.Patience); ; {
 		a, err := s.r.SUT.sendHTTP(s.r.SUT.connecting(ctx, who), http.MethodGet, target+"?"+parameters.Encode(), http.Header{}, nil, false)
 		if err != nil {
 			if s.last != nil && errors.Is(err, errTapeEnded) {

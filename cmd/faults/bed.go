@@ -140,6 +140,7 @@ func (b *bed) on(ctx context.Context, s *system, fault string, cases []*conforma
 	if err != nil {
 		return nil, err
 	}
+	sut.Patience = 3 * time.Second // most of what a fault keeps from coming is waited for
 	audit, err := conformance.ListenAudit(sut.Audit)
 	if err != nil {
 		return nil, err
