@@ -36,10 +36,10 @@ var expectations = map[string]func(context.Context, *check, Line){
 // judge holds the last answer against the expectations of its step.
 func (s *story) judge(ctx context.Context, st Step) *check {
 	k := &check{s: s, st: st, a: s.last}
-	if st.Verb == "next-second" || st.Verb == "answer-with" {
+	if st.Verb == "next-second" {
 		return k
 	}
-	if !st.Together { // how those ended is said by their outcomes
+	if st.Verb != "answer-with" && !st.Together { // how those together ended is said by their outcomes
 		k.manners()
 		k.problems(ctx)
 	}

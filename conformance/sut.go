@@ -34,6 +34,7 @@ type SUT struct {
 	Hospitals          map[string]string `yaml:"hospitals"`      // OIDs of domains: north and south, whose patients the national one links, and closed, to which this node has no right
 	Places             bool              `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
 	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
+	Patience           time.Duration     `yaml:"-"`              // how long something that the system sends or does of itself may take; 0 is 10 s
 	Profile            map[string]string `yaml:"profile"`        // settings that cases may require
 	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
 	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
@@ -42,7 +43,6 @@ type SUT struct {
 	Consumers          map[string]string `yaml:"consumers"`        // where we listen for those whom it tells of changed identifiers: mllp://host:port, http://host:port/path
 	TLS                TLSFiles          `yaml:"tls"`
 	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
-	Patience           time.Duration     `yaml:"-"` // how long something that the system sends or does of itself may take; 0 is 10 s
 
 	tls    *tls.Config
 	client *http.Client

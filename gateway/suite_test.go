@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,16 +14,15 @@ import (
 	"github.com/passerelle-sante/passerelle/gateway"
 )
 
-// suiteConfig is a gateway on loopback ports that the system chooses; the %s are
-// doors of a profile, what it adds to the registry, who feeds the closed domain, who is told of identities, the audit receiver, the audit repository, quirks, and what a profile has besides.
+// suiteConfig is a gateway on loopback ports that the system chooses; the %s are what a profile adds to the registry, the audit receiver, quirks, and what a profile has besides.
 const suiteConfig = `
 node: {name: passerelle-suite, home_community_id: urn:oid:1.2.250.1.999.1}
 data: data
-listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"%s}
+listen: {soap: "127.0.0.1:0", plain_mllp: "127.0.0.1:0"}
 tls: {certificate: pki/server.pem, key: pki/server.key, client_ca: clients.pem}
 registry: {affinity_domain: affinity-fr.yaml%s}
 repository: {unique_id: 1.2.250.1.999.1.2}
-removal: {nodes: [demo-client]}
+removal: {nodes: ["*"]}
 patients:
   domains: [1.2.250.1.213.1.4.8, 1.2.250.1.213.1.4.9, 1.2.250.1.213.1.4.10, 1.2.250.1.213.1.4.11]
   identities:
@@ -32,9 +30,9 @@ patients:
     authorities:
       - {oid: 1.2.250.1.999.7.1, namespace: NORTH}
       - {oid: 1.2.250.1.999.7.2, namespace: SOUTH}
-      - {oid: 1.2.250.1.999.7.3, namespace: CLOSED, feeders: [%s], askers: [nobody.example]}
-      - {oid: 1.2.250.1.213.1.4.10} # of the patients of the suite, whom cases link at will%s
-audit: {forward: [{name: suite, address: "tcp://%s"}]%s}
+      - {oid: 1.2.250.1.999.7.3, namespace: CLOSED, feeders: [nobody.example], askers: [nobody.example]}
+      - {oid: 1.2.250.1.213.1.4.10} # of the patients of the suite, whom cases link at will
+audit: {forward: [{name: suite, address: "tcp://%s"}]}
 soap: {quirks: {%s}}
 %s`
 
@@ -49,23 +47,6 @@ access:
   nodes: [{name: demo-client, structure: "1750100125", read: true, write: true}]
 `
 )
-
-// suiteSubscribers are told of changed identifiers.
-const suiteSubscribers = `
-    subscribers:
-      - {name: both.example, address: %q, domains: [1.2.250.1.999.7.1, 1.2.250.1.999.7.2, 1.2.250.1.999.7.3]}
-      - {name: one.example, address: %q, domains: [1.2.250.1.999.7.1]}
-      - {name: third.example, address: %q, domains: [1.2.250.1.999.7.1, 1.2.250.1.999.7.2, 1.2.250.1.999.7.3]}`
-
-// freeDoor is an address where nobody listens.
-func freeDoor(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
 
 // quirksOff are the quirks of docs/quirks.md that the SOAP doors know.
 var quirksOff = []string{"start-without-brackets", "encoded-cid", "root-without-content-id", "bare-lf", "base64-part", "inline-document",
@@ -82,11 +63,6 @@ func TestSuiteStrict(t *testing.T) {
 // TestSuiteRules replays those that need the rules of a shared record.
 func TestSuiteRules(t *testing.T) {
 	replay(t, map[string]string{"rules": "france", "assertions": "vihf"})
-}
-
-// TestSuiteHub replays those that need an audit record repository and somebody to be told of identities, and odd nodes at the doors.
-func TestSuiteHub(t *testing.T) {
-	replay(t, map[string]string{"keeper": "audit", "consumers": "told", "nodes": "odd"})
 }
 
 // runs tells whether a system of a profile runs a case.
@@ -147,15 +123,9 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		t.Fatal(err)
 	}
 	registry, quirks, more, described := "", "", "", "sut.yaml"
-	doors, feeder, told, keeper := "", "nobody.example", "", ""
-	consumers := map[string]string{}
 	switch {
 	case profile["keeper"] != "":
 		described = "sut-hub.yaml"
-		doors, feeder = `, mllp: "127.0.0.1:0", audit_tls: "127.0.0.1:0", audit_tcp: "127.0.0.1:0", audit_udp: "127.0.0.1:0"`, "demo-client"
-		consumers = map[string]string{"both": "mllp://" + freeDoor(t), "one": "mllp://" + freeDoor(t), "third": "http://" + freeDoor(t) + "/notify"}
-		told = fmt.Sprintf(suiteSubscribers, consumers["both"], consumers["one"], consumers["third"])
-		keeper = ", repository: {enabled: true, readers: [demo-client]}"
 	case profile["rules"] != "":
 		more, described = suiteRules, "sut-rules.yaml"
 		writeTables(t, filepath.Join(dir, "tables"))
@@ -176,8 +146,11 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 	}
 	joined(t, filepath.Join(dir, "clients.pem"), filepath.Join(dir, "pki/ca.pem"), filepath.Join(dir, "people/authority.pem"))
 	file := filepath.Join(dir, "suite.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, doors, registry, feeder, told, auditAddress, keeper, quirks, more), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, suiteConfig, registry, auditAddress, quirks, more), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if described == "sut-hub.yaml" {
+		asHub(t, file, sut)
 	}
 	cfg, err := gateway.Load(file, nil)
 	if err != nil {
@@ -201,17 +174,15 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		return nil
 	case g := <-ready:
 		base := "https://" + g.Address("soap")
-		feed := "tcp://" + g.Address("plain_mllp")
 		if described == "sut-hub.yaml" {
-			feed = "tls://" + g.Address("mllp")
+			return hub(g, base, dir, profile, sut)
 		}
 		return &conformance.SUT{Name: "passerelle in this process", Registry: base + gateway.RegistryPath, Repository: base + gateway.RepositoryPath,
-			Patients: base + gateway.PatientsPath, MLLP: feed, RepositoryUniqueID: "1.2.250.1.999.1.2",
+			Patients: base + gateway.PatientsPath, MLLP: "tcp://" + g.Address("plain_mllp"), RepositoryUniqueID: "1.2.250.1.999.1.2",
 			HomeCommunityID: "urn:oid:1.2.250.1.999.1", PatientDomain: "1.2.250.1.213.1.4.10",
 			Hospitals: map[string]string{"north": "1.2.250.1.999.7.1", "south": "1.2.250.1.999.7.2", "closed": "1.2.250.1.999.7.3", "national": "1.2.250.1.213.1.4.11"}, Places: true, Profile: profile,
-			DMP: base + "/si-dmp-server/v2/services", People: sut.People, Known: sut.Known, Consumers: consumers,
-			Keeper: conformance.AuditRepository{TLS: g.Address("audit_tls"), TCP: g.Address("audit_tcp"), UDP: g.Address("audit_udp"), FHIR: base + gateway.FHIRPath, Syslog: base + gateway.SyslogSearchPath},
-			TLS:    conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
+			DMP: base + "/si-dmp-server/v2/services", People: sut.People,
+			TLS: conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
 	}
 }
 
