@@ -144,6 +144,13 @@ func (a *Audit) count() int {
 	return len(a.messages)
 }
 
+// at is the i-th message.
+func (a *Audit) at(i int) record {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.messages[i]
+}
+
 // wait waits for a message from the from-th on that is wanted, and gives its index.
 func (a *Audit) wait(ctx context.Context, from int, limit time.Duration, wanted func(int, record) bool) (int, bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -63,6 +63,8 @@ type SystemInfo struct {
 	People             People            `json:"people"`
 	Mail               Mail              `json:"mail"`
 	Rules              string            `json:"rules,omitempty"`
+	Keeper             AuditRepository   `json:"audit_repository"`
+	Consumers          map[string]string `json:"consumers,omitempty"`
 }
 
 // caseRecord is verdict.json.
@@ -182,7 +184,7 @@ func (p *Pack) Close(r *Runner, began time.Time, key *SigningKey) error {
 	}
 	s := r.SUT
 	info := RunInfo{Tool: Version(), Edition: Edition(), Suite: r.Suite.Digest(), Began: began.UTC(), Ended: time.Now().UTC(), System: SystemInfo{s.Name, s.Registry, s.Repository, s.Patients, s.MLLP,
-		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People, s.Mail, s.Rules}}
+		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People, s.Mail, s.Rules, s.Keeper, s.Consumers}}
 	if err := p.json("run.json", info); err != nil {
 		return err
 	}

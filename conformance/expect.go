@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // check judges one answer.
@@ -29,6 +28,8 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"audit": expectAudit, "ack": expectAck, "field": expectField, "segments": expectSegments, "says": expectSays, "hides": expectHides, "header": expectHeader,
 	"packaging": expectPackaging, "context": expectContext, "response": expectResponse, "detail": expectDetail, "identifiers": expectIdentifiers,
 	"refused": expectRefused, "accepted": expectAccepted, "kept": expectKept,
+	"record": expectRecord, "heard": expectHeard,
+	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "outcomes": expectOutcomes, "message": expectMessage,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
 	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered,
 }
@@ -39,8 +40,10 @@ func (s *story) judge(ctx context.Context, st Step) *check {
 	if st.Verb == "next-second" || st.Verb == "counter" {
 		return k
 	}
-	k.manners()
-	k.problems(ctx)
+	if st.Verb != "answer-with" && !st.Together { // how those together ended is said by their outcomes
+		k.manners()
+		k.problems(ctx)
+	}
 	for _, l := range st.Expect {
 		rest, err := s.expand(ctx, l.Rest)
 		if err != nil {
@@ -81,6 +84,9 @@ func (k *check) problems(ctx context.Context) {
 		k.mailed(ctx)
 		return
 	}
+	if slices.Contains([]string{"post", "get", "report", "ask-audit", "connect", "told"}, k.st.Verb) {
+		return
+	}
 	if k.a.er7 != "" || k.st.Verb == "feed3" {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" && code != "AE" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the feed was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
@@ -97,9 +103,6 @@ func (k *check) problems(ctx context.Context) {
 		if code := k.a.ack(); !end && code != "AA" && code != "CA" {
 			k.faults = append(k.faults, fmt.Sprintf("line %d: the query was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
 		}
-		return
-	}
-	if k.st.Verb == "post" || k.st.Verb == "get" {
 		return
 	}
 	if !end {
@@ -332,13 +335,16 @@ func expectStored(ctx context.Context, k *check, l Line) {
 	}
 }
 
-// auditLimit is how long an audit record may be on its way.
-const auditLimit = 10 * time.Second
-
 // expectAudit: audit TRANSACTION OUTCOME [TEXT]; the record names something of this case.
 func expectAudit(ctx context.Context, k *check, l Line) {
+	k.expectAnyRecord(ctx, l, k.s.seen, k.s.concerns)
+}
+
+// expectAnyRecord waits for an audit record from the from-th on that fits: TRANSACTION OUTCOME [TEXT].
+func (k *check) expectAnyRecord(ctx context.Context, l Line, from int, fits func(record) bool) {
+	k.s.heard = nil
 	if k.s.r.audit == nil {
-		k.notes = append(k.notes, fmt.Sprintf("line %d: audit %s not checked: no audit port is configured", l.Number, l.Rest))
+		k.notes = append(k.notes, fmt.Sprintf("line %d: %s %s not checked: no audit port is configured", l.Number, l.Verb, l.Rest))
 		return
 	}
 	if len(k.faults) > 0 {
@@ -349,14 +355,16 @@ func expectAudit(ctx context.Context, k *check, l Line) {
 		k.wrong(l, "transaction and outcome are due")
 		return
 	}
-	i, ok := k.s.r.audit.wait(ctx, k.s.seen, auditLimit, func(i int, r record) bool {
-		return k.s.concerns(r) && !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2]))
+	i, ok := k.s.r.audit.wait(ctx, from, k.s.r.SUT.Patience, func(i int, r record) bool {
+		return !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2])) && fits(r)
 	})
 	if !ok {
-		k.wrong(l, "no such record came within %v", auditLimit)
+		k.wrong(l, "no such record came within %v", k.s.r.SUT.Patience)
 		return
 	}
 	k.s.audited[i] = true
+	rec := k.s.r.audit.at(i)
+	k.s.heard = &rec
 }
 
 func expectAck(_ context.Context, k *check, l Line) {

@@ -33,7 +33,7 @@ func expectSMTP(_ context.Context, k *check, l Line) {
 	}
 }
 
-const notification, deliveryStatus = "message/disposition-notification", "message/delivery-status"
+const anMDN, deliveryStatus = "message/disposition-notification", "message/delivery-status"
 
 // answered waits for the next answer of a kind about the last message. It is on the tape as an exchange without a request.
 func (k *check) answered(ctx context.Context, kind string) (*reply, error) {
@@ -75,7 +75,7 @@ func expectAnswer(ctx context.Context, k *check, l Line) {
 			k.wrong(l, "%v", err)
 			return
 		}
-		if slices.Contains(r.kinds, notification) || !strings.HasPrefix(r.subject, "[KO Intégration système !]["+words[1]+"]") {
+		if slices.Contains(r.kinds, anMDN) || !strings.HasPrefix(r.subject, "[KO Intégration système !]["+words[1]+"]") {
 			k.wrong(l, "the answer is called %q", r.subject)
 		}
 		k.reason(l, r, words[2:])
@@ -86,7 +86,7 @@ func expectAnswer(ctx context.Context, k *check, l Line) {
 
 // notified judges an MDN (RFC 8098 with the errors of the French profile).
 func (k *check) notified(ctx context.Context, l Line, words []string) {
-	r, err := k.answered(ctx, notification)
+	r, err := k.answered(ctx, anMDN)
 	if err != nil {
 		k.wrong(l, "%v", err)
 		return
@@ -136,7 +136,7 @@ func (k *check) unanswered(ctx context.Context, l Line) {
 		}
 	}
 	if err == nil {
-		_, err = k.answered(ctx, notification)
+		_, err = k.answered(ctx, anMDN)
 	}
 	k.s.posted = p
 	if err != nil {
@@ -149,7 +149,7 @@ func (k *check) unanswered(ctx context.Context, l Line) {
 		return
 	}
 	if !k.s.r.SUT.replaying() {
-		raw, _ := k.s.r.SUT.postbox.wait(ctx, strings.Trim(p.letter.id, "<>"), "", p.read[notification]+p.read[deliveryStatus]+p.read[""], time.Millisecond)
+		raw, _ := k.s.r.SUT.postbox.wait(ctx, strings.Trim(p.letter.id, "<>"), "", p.read[anMDN]+p.read[deliveryStatus]+p.read[""], time.Millisecond)
 		x.Response = []byte(raw)
 		x.end(nil)
 	}
@@ -180,7 +180,7 @@ func expectInvalid(ctx context.Context, k *check, l Line) {
 	if k.st.Expect[first].Number != l.Number {
 		return // the first speaks for all
 	}
-	r, err := k.answered(ctx, notification)
+	r, err := k.answered(ctx, anMDN)
 	if err != nil {
 		k.wrong(l, "%v", err)
 		return

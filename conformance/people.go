@@ -41,6 +41,7 @@ type Professional struct {
 	Connects  string `yaml:"connects" json:"connects,omitempty"`   // whose certificate makes the connection, likewise
 	Subject   string `yaml:"subject" json:"subject,omitempty"`     // what his certificates name: a person, a structure or a service; only to make them
 	Odd       string `yaml:"odd" json:"odd,omitempty"`             // stranger, revoked or small: what is wrong with his certificate; only to make it
+	OddNode   string `yaml:"odd_node" json:"odd_node,omitempty"`   // stranger, expired, early, server or revoked: what is wrong with his certificate for connections, likewise
 }
 
 // signer is a key that signs assertions, with its certificate.
@@ -104,8 +105,12 @@ func MakePeople(p *People) error {
 		if one.Odd == "revoked" {
 			revoked = append(revoked, x509.RevocationListEntry{SerialNumber: cert.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})
 		}
-		if _, err := trusted.issue(p, name, "connect", 2048, one.subject("connect", name), x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth); err != nil {
+		node, err := one.issueNode(p, name, trusted, other)
+		if err != nil {
 			return err
+		}
+		if one.OddNode == "revoked" {
+			revoked = append(revoked, x509.RevocationListEntry{SerialNumber: node.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})
 		}
 	}
 	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(24 * time.Hour),
@@ -114,6 +119,22 @@ func MakePeople(p *People) error {
 		return err
 	}
 	return errors.Join(writePEM(filepath.Join(p.Folder, "revoked.crl"), "X509 CRL", list), writePEM(filepath.Join(p.Folder, "authority.pem"), "CERTIFICATE", trusted.certificate.Raw))
+}
+
+// issueNode makes the certificate that somebody connects with.
+func (p *Professional) issueNode(all *People, name string, trusted, other issuer) (*x509.Certificate, error) {
+	by, usage := trusted, x509.ExtKeyUsageClientAuth
+	switch p.OddNode {
+	case "stranger":
+		by = other
+	case "expired":
+		by.starts, by.ends = -48*time.Hour, -time.Hour
+	case "early":
+		by.starts, by.ends = 24*time.Hour, 48*time.Hour
+	case "server":
+		usage = x509.ExtKeyUsageServerAuth
+	}
+	return by.issue(all, name, "connect", 2048, p.subject("connect", name), x509.KeyUsageDigitalSignature, usage)
 }
 
 // subject is what a certificate names: a person as cards do, or a structure as the certificates of organisations do.
@@ -128,7 +149,11 @@ func (p *Professional) subject(use, name string) pkix.Name {
 	return s
 }
 
-type issuer signer
+// issuer is an authority; what it issues counts from starts to ends, from now: half a year when nothing is said.
+type issuer struct {
+	signer
+	starts, ends time.Duration
+}
 
 func newIssuer(name string) (issuer, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -142,7 +167,7 @@ func newIssuer(name string) (issuer, error) {
 		return issuer{}, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return issuer{key, cert}, err
+	return issuer{signer{key, cert}, -time.Hour, 180 * 24 * time.Hour}, err
 }
 
 // issue makes a certificate and its key, and writes both.
@@ -151,7 +176,7 @@ func (i issuer) issue(p *People, name, use string, bits int, subject pkix.Name, 
 	if err != nil {
 		return nil, err
 	}
-	t := &x509.Certificate{SerialNumber: serial(), Subject: subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 6, 0), KeyUsage: usage, ExtKeyUsage: extended}
+	t := &x509.Certificate{SerialNumber: serial(), Subject: subject, NotBefore: time.Now().Add(i.starts), NotAfter: time.Now().Add(i.ends), KeyUsage: usage, ExtKeyUsage: extended}
 	der, err := x509.CreateCertificate(rand.Reader, t, i.certificate, key.Public(), i.key)
 	if err != nil {
 		return nil, err

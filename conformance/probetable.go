@@ -96,6 +96,8 @@ var cx = datatype{bad: []value{
 	{"oid-with-letters", "4711^^^&one.two&ISO"}, {"oid-leading-zero", "4711^^^&1.02.3&ISO"}, {"oid-first-arc-three", "4711^^^&3.2.1&ISO"}, {"authority-in-third", "4711^^&1.2.250.1.999.7898.2&ISO"},
 	{"authority-in-fifth", "4711^^^^&1.2.250.1.999.7898.2&ISO"}, {"authority-without-ampersand", "4711^^^1.2.250.1.999.7898.2&ISO"}, {"ampersands-for-carets", "4711&&&1.2.250.1.999.7898.2&ISO"},
 	{"bars-for-carets", "4711|||&1.2.250.1.999.7898.2&ISO"}, {"carets-alone", "^^^"}, {"repeated", "4711^^^&1.2.250.1.999.7898.2&ISO~4712^^^&1.2.250.1.999.7898.2&ISO"},
+	{"namespace-too", "4711^^^CHU&1.2.250.1.999.7898.2&ISO"}, {"check-digit", "4711^7^^&1.2.250.1.999.7898.2&ISO"}, {"identifier-type", "4711^^^&1.2.250.1.999.7898.2&ISO^PI"},
+	{"assigning-facility", "4711^^^&1.2.250.1.999.7898.2&ISO^^CHU"},
 }}
 
 // datatypes of the table of traits.
@@ -119,8 +121,9 @@ var datatypes = map[string]datatype{
 	"size": {bad: []value{{"negative", "-1"}, {"fraction", "12.5"}, {"exponent", "1e3"}, {"hexadecimal", "0x1F"}, {"words", "many"}, {"thousands", "1 024"}, {"comma", "1,024"}, {"unit", "12kB"}, {"wide-digits", "１２"},
 		{"not-a-number", "NaN"}, {"beyond-64-bits", "99999999999999999999"}}},
 	"XCN": {
-		bad:  []value{{"given-name-alone", "^^Romuald"}, {"carets-alone", "^^^^"}, {"authority-alone", "^^^^^^^^&1.2.250.1.71.4.2.1&ISO"}, {"authority-oid-malformed", "1^ESSAI^A^^^^^^&1.2..3&ISO"}, {"authority-not-iso", "1^ESSAI^A^^^^^^&1.2.3&DNS"}},
-		good: []value{{"family-and-given", "^ESSAI^Alix"}, {"identifier-alone", "801234567890^^^^^^^^&1.2.250.1.71.4.2.1&ISO"}, {"prefix-and-suffix", "^ESSAI^Alix^^Jr^Dr"}},
+		bad: []value{{"given-name-alone", "^^Romuald"}, {"carets-alone", "^^^^"}, {"authority-alone", "^^^^^^^^&1.2.250.1.71.4.2.1&ISO"}, {"authority-oid-malformed", "1^ESSAI^A^^^^^^&1.2..3&ISO"}, {"authority-not-iso", "1^ESSAI^A^^^^^^&1.2.3&DNS"},
+			{"authority-with-namespace", "1^ESSAI^A^^^^^^CHU&1.2.3&ISO"}},
+		good: []value{{"trailing-delimiters", "^ESSAI^Alix^^^^"}, {"family-and-given", "^ESSAI^Alix"}, {"identifier-alone", "801234567890^^^^^^^^&1.2.250.1.71.4.2.1&ISO"}, {"prefix-and-suffix", "^ESSAI^Alix^^Jr^Dr"}},
 	},
 	"PID": {
 		bad:  []value{{"no-bar", "PID-5"}, {"no-number", "PID-|x"}, {"letter-for-number", "PID-x|ESSAI"}, {"other-segment", "PV1-3|x"}, {"no-hyphen", "PID5|ESSAI"}, {"dot", "PID.5|ESSAI"}, {"free-text", "ESSAI ALIX"}, {"bar-first", "|PID-5"}},
@@ -128,17 +131,21 @@ var datatypes = map[string]datatype{
 	},
 	"URI": {good: []value{{"file-name", "essai.pdf"}, {"absolute", "http://example.org/essai.xml"}}},
 	"CXi": {
-		bad: []value{{"no-identifier", "^^^&1.2.250.1.999.9.6&ISO^urn:ihe:iti:xds:2013:accession"}, {"no-type", "ACC-1^^^&1.2.250.1.999.9.6&ISO"}, {"oid-malformed", "ACC-1^^^&1.2..6&ISO^urn:ihe:iti:xds:2013:accession"}, {"carets-alone", "^^^^"}},
+		bad: []value{{"no-identifier", "^^^&1.2.250.1.999.9.6&ISO^urn:ihe:iti:xds:2013:accession"}, {"no-type", "ACC-1^^^&1.2.250.1.999.9.6&ISO"}, {"oid-malformed", "ACC-1^^^&1.2..6&ISO^urn:ihe:iti:xds:2013:accession"}, {"carets-alone", "^^^^"},
+			{"check-digit", "ACC-1^7^^&1.2.250.1.999.9.6&ISO^urn:ihe:iti:xds:2013:accession"},
+			{"order-without-authority", "ORD-1^^^^urn:ihe:iti:xds:2013:order"}},
 		good: []value{{"without-authority", "1.2.250.1.999.9.66^^^^urn:ihe:iti:xds:2013:uniqueId"}, {"order", "ORD-1^^^&1.2.250.1.999.9.6&ISO^urn:ihe:iti:xds:2013:order"},
-			{"own-type", "X-1^^^&1.2.250.1.999.9.6&ISO^urn:example:essai"}},
+			{"own-type", "X-1^^^&1.2.250.1.999.9.6&ISO^urn:example:essai"}, {"authority-by-name", "ACC-1^^^CHU^urn:ihe:iti:xds:2013:accession"},
+			{"authority-by-dns", "ACC-1^^^&chu.example.org&DNS^urn:ihe:iti:xds:2013:accession"}},
 	},
 	"XON": {
-		bad:  []value{{"no-name", "^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1750100125"}, {"carets-alone", "^^^^"}, {"authority-oid-malformed", "Essai^^^^^&1.2..3&ISO^^^^1"}, {"authority-not-iso", "Essai^^^^^&1.2.3&DNS^^^^1"}, {"identifier-without-authority", "Essai^^^^^^^^^1750100125"}},
+		bad:  []value{{"no-name", "^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1750100125"}, {"carets-alone", "^^^^"}, {"authority-oid-malformed", "Essai^^^^^&1.2..3&ISO^^^^1"}, {"authority-not-iso", "Essai^^^^^&1.2.3&DNS^^^^1"}, {"type-of-name", "Essai^L"}, {"identifier-type", "Essai^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1750100125"}, {"identifier-without-authority", "Essai^^^^^^^^^1750100125"}},
 		good: []value{{"name-alone", "Hôpital d'essai"}, {"oid-for-identifier", "Hôpital d'essai^^^^^^^^^1.2.250.1.999.5"}},
 	},
 	"XTN": {
-		bad:  []value{{"internet-without-address", "^^Internet"}, {"carets-alone", "^^^"}},
-		good: []value{{"mail", "^^Internet^alix@example.org"}, {"telephone", "^PRN^PH^^33^1^5550100"}},
+		bad: []value{{"internet-without-address", "^^Internet"}, {"carets-alone", "^^^"}, {"mail-used-otherwise", "^PRN^Internet^alix@example.org"}, {"telephone-without-number", "^PRN^PH"},
+			{"telephone-without-type", "^PRN^^^33^1^5550100"}},
+		good: []value{{"mail", "^^Internet^alix@example.org"}, {"mail-of-the-net", "^NET^Internet^alix@example.org"}, {"telephone", "^PRN^PH^^33^1^5550100"}},
 	},
 	"text": {good: []value{{"accents", "Médecin généraliste"}, {"beyond-ascii", "医生"}}},
 	"recipient": {

@@ -102,7 +102,8 @@ func replayCase(ctx context.Context, fsys fs.FS, dir string, rec *caseRecord, su
 		return Replayed{}, err
 	}
 	sut := &SUT{Name: system.Name, Registry: system.Registry, Repository: system.Repository, Patients: system.Patients, MLLP: system.MLLP, RepositoryUniqueID: system.RepositoryUniqueID,
-		HomeCommunityID: system.HomeCommunityID, PatientDomain: system.PatientDomain, Places: system.Places, Profile: system.Profile, Known: system.Known, Hospitals: system.Hospitals, DMP: system.DMP, People: system.People, Mail: system.Mail, Rules: system.Rules}
+		HomeCommunityID: system.HomeCommunityID, PatientDomain: system.PatientDomain, Places: system.Places, Profile: system.Profile, Known: system.Known, Hospitals: system.Hospitals, DMP: system.DMP, People: system.People, Mail: system.Mail, Rules: system.Rules,
+		Keeper: system.Keeper, Consumers: system.Consumers}
 	r := &Runner{Suite: suite, SUT: sut, audit: t.audit, run: rec.Run, seed: rec.Seed}
 	res := r.runOn(ctx, c, t)
 	return Replayed{rec.Name, rec.Verdict, res.Verdict(), res.Faults, t.drift}, nil

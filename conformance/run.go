@@ -19,6 +19,8 @@ type Runner struct {
 	run    int64  // makes the identifiers of this run
 	seed   string // and its UUIDs
 	shared *sharedPatients
+
+	consumers *consumers
 }
 
 // sharedPatients are the patients of all probes, announced once.
@@ -69,8 +71,16 @@ func NewRunner(suite *Suite, sut *SUT, audit *Audit) (*Runner, error) {
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
 	r := &Runner{Suite: suite, SUT: sut, audit: audit, run: 100_000_000 + int64(binary.BigEndian.Uint64(b[:])%900_000_000), seed: hex.EncodeToString(b[:]),
 		shared: &sharedPatients{told: map[string]error{}, setup: &tape{}}}
-	return r, sut.Open()
+	if err := sut.Open(); err != nil {
+		return nil, err
+	}
+	var err error
+	r.consumers, err = openConsumers(sut.Consumers)
+	return r, err
 }
+
+// Close ends what listens.
+func (r *Runner) Close() { r.consumers.close() }
 
 // caseLimit is how long a case may take.
 const caseLimit = 60 * time.Second
@@ -108,8 +118,15 @@ func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 	mine.SUT = r.SUT.taped(on)
 	s := newStory(&mine, c)
 	defer on.collect(s, r.audit.count())
-	for _, st := range c.Steps {
-		if err := s.play(ctx, st); err != nil {
+	for i := 0; i < len(c.Steps); {
+		steps := c.Steps[i : i+group(c.Steps[i:])]
+		st := steps[len(steps)-1]
+		i += len(steps)
+		play := func() error { return s.play(ctx, st) }
+		if st.Together {
+			play = func() error { return s.together(ctx, steps) }
+		}
+		if err := play(); err != nil {
 			res.Faults, res.Line = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err)), st.Line
 			break
 		}

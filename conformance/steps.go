@@ -43,6 +43,16 @@ func (s *story) play(ctx context.Context, st Step) error {
 		return s.mail(ctx, st)
 	case "post", "get":
 		return s.raw(ctx, st)
+	case "report":
+		return s.report(ctx, st)
+	case "ask-audit":
+		return s.askAudit(ctx, st)
+	case "connect":
+		return s.connect(ctx, st)
+	case "told":
+		return s.told(ctx, st)
+	case "answer-with":
+		return s.answerWith(st)
 	case "next-second":
 		if s.r.SUT.replaying() {
 			return nil
@@ -130,10 +140,19 @@ func (s *story) holdings(ctx context.Context, sub *submission) (string, error) {
 // feed sends an HL7 v2 message: lines become segments. First lines may say latin1 (the encoding), lf (segments end in line feeds) and no-cr (the block
 // lacks its last carriage return). A query is asked in the same way.
 func (s *story) feed(ctx context.Context, st Step) error {
-	s.seen = s.r.audit.count()
-	text, err := s.expand(ctx, strings.TrimSpace(st.Body))
+	msg, unended, err := s.feedText(ctx, st)
 	if err != nil {
 		return err
+	}
+	s.seen = s.r.audit.count() // those about patients who were announced meanwhile are others
+	s.last, err = s.r.SUT.sendMLLP(ctx, msg, unended)
+	return err
+}
+
+func (s *story) feedText(ctx context.Context, st Step) (msg []byte, unended bool, err error) {
+	text, err := s.expand(ctx, strings.TrimSpace(st.Body))
+	if err != nil {
+		return nil, false, err
 	}
 	odd := map[string]bool{}
 	for {
@@ -159,7 +178,7 @@ func (s *story) feed(ctx context.Context, st Step) error {
 	if !odd["lf"] {
 		text = strings.ReplaceAll(text, "\n", "\r")
 	}
-	msg := []byte(text)
+	msg = []byte(text)
 	if odd["latin1"] {
 		var out []byte
 		for _, c := range string(msg) {
@@ -167,8 +186,7 @@ func (s *story) feed(ctx context.Context, st Step) error {
 		}
 		msg = out
 	}
-	s.last, err = s.r.SUT.sendMLLP(ctx, msg, odd["no-cr"])
-	return err
+	return msg, odd["no-cr"], nil
 }
 
 // interactions are those of ITI-44 (ITI TF-2 3.44.4).

@@ -36,6 +36,8 @@ type Step struct {
 	Args   []string
 	Body   string
 	Expect []Line
+
+	Together bool // with the steps beside it that say so, too
 }
 
 // Line is one line of an expect block.
@@ -104,6 +106,9 @@ func (s *Suite) Match(patterns ...string) []*Case {
 // verbs are the words that begin a step.
 var verbs = []string{"register", "provide", "query", "multi", "retrieve", "update", "restrict", "remove", "destroy", "feed", "feed3", "query3", "ask", "record", "rights", "worklist", "certify", "counter", "mail", "post", "get", "next-second", "expect"}
 
+// doorVerbs begin those at other doors than the ones of documents and patients.
+var doorVerbs = []string{"report", "ask-audit", "connect", "told", "answer-with"}
+
 func parseCase(name, text string) (*Case, error) {
 	c := &Case{Name: name, Text: text, Requires: map[string]string{}}
 	note, sections := split(text)
@@ -132,11 +137,15 @@ func parseCase(name, text string) (*Case, error) {
 	}
 	for _, sec := range sections {
 		words := strings.Fields(sec.title)
-		if len(words) == 0 || !slices.Contains(verbs, words[0]) {
-			return nil, fmt.Errorf("line %d: %q is no step; known: %s", sec.line, sec.title, strings.Join(verbs, ", "))
+		at := len(words) > 1 && words[0] == "together"
+		if at {
+			words = words[1:]
+		}
+		if known := slices.Concat(verbs, doorVerbs); len(words) == 0 || !slices.Contains(known, words[0]) {
+			return nil, fmt.Errorf("line %d: %q is no step; known: %s", sec.line, sec.title, strings.Join(known, ", "))
 		}
 		if words[0] != "expect" {
-			c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body})
+			c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body, Together: at})
 			continue
 		}
 		if len(c.Steps) == 0 {

@@ -34,12 +34,15 @@ type SUT struct {
 	Hospitals          map[string]string `yaml:"hospitals"`      // OIDs of domains: north and south, whose patients the national one links, and closed, to which this node has no right
 	Places             bool              `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
 	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
+	Patience           time.Duration     `yaml:"-"`              // how long something that the system sends or does of itself may take; 0 is 10 s
 	Profile            map[string]string `yaml:"profile"`        // settings that cases may require
 	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
 	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
 	People             People            `yaml:"people"`
 	Mail               Mail              `yaml:"mail"`
-	Rules              string            `yaml:"rules"` // passerelle: answers about documents name its rules, and its reasons
+	Rules              string            `yaml:"rules"`            // passerelle: answers about documents name its rules, and its reasons
+	Keeper             AuditRepository   `yaml:"audit_repository"` // where it takes the audit records of others
+	Consumers          map[string]string `yaml:"consumers"`        // where we listen for those whom it tells of changed identifiers: mllp://host:port, http://host:port/path
 	TLS                TLSFiles          `yaml:"tls"`
 	Counter            []string          `yaml:"counter"` // a program, and its first arguments, that tells the system what patients decide (conformance/counter.go); without, cases that need it are not run
 	Decides            Counter           `yaml:"-"`       // instead of a program
@@ -101,6 +104,9 @@ func (s *SUT) Open() error {
 	}
 	if s.Timeout == 0 {
 		s.Timeout = 30 * time.Second
+	}
+	if s.Patience == 0 {
+		s.Patience = 10 * time.Second
 	}
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.TLS.CA != "" {
@@ -175,6 +181,12 @@ func (s *SUT) url(target string) string {
 		return s.Repository
 	case "patients":
 		return s.Patients
+	}
+	if path, ok := strings.CutPrefix(target, "fhir"); ok && s.Keeper.FHIR != "" {
+		return s.Keeper.FHIR + path
+	}
+	if target == "syslogsearch" {
+		return s.Keeper.Syslog
 	}
 	if service, ok := strings.CutPrefix(target, "dmp/"); ok && s.DMP != "" {
 		return s.DMP + "/" + service

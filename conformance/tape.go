@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -291,19 +292,19 @@ func (t *tape) shorten() {
 	}
 }
 
-// collect keeps the audit records about a case that came from the first-th on, if the case looks at any.
+// collect keeps the audit records about a case that came from the first-th on, if the case looks at any, and those that an expectation took.
 func (t *tape) collect(s *story, first int) {
 	if t.playing || t.audit == nil || !s.c.looksAtAudit() {
 		return
 	}
 	t.audit.mu.Lock()
 	defer t.audit.mu.Unlock()
-	for i, r := range t.audit.messages[first:] {
-		if !s.concerns(r) {
+	for i, r := range t.audit.messages {
+		if !s.audited[i] && (i < first || !s.concerns(r)) {
 			continue
 		}
 		after := 0
-		for after < len(t.marks) && t.marks[after] <= first+i {
+		for after < len(t.marks) && t.marks[after] <= i {
 			after++
 		}
 		t.came = append(t.came, auditRecord{after, r.raw})
@@ -311,12 +312,7 @@ func (t *tape) collect(s *story, first int) {
 }
 
 func (c *Case) looksAtAudit() bool {
-	for _, st := range c.Steps {
-		if expects(st, "audit") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Steps, func(st Step) bool { return expects(st, "audit") || expects(st, "heard") })
 }
 
 // concerns tells that an audit record is about the case: it names something of it.

@@ -21,6 +21,10 @@ type story struct {
 	captured  map[string]string
 	documents map[string]string // content by entry name
 	audited   map[int]bool      // audit messages that an expectation has taken
+	heard     *record           // the last of them
+	reported  [][]byte          // audit records that the case sent last
+	toldOf    map[int]bool      // notifications that a step has taken
+	outcomes  []string          // of the steps that were made together last
 	last      *answer
 	assertion string // the last that was sent
 	sent      *message
@@ -34,7 +38,7 @@ type story struct {
 
 func newStory(r *Runner, c *Case) *story {
 	return &story{r: r, c: c, uuids: map[string]string{}, oids: map[string]int{}, patients: map[string]int{}, announced: map[string]bool{},
-		captured: map[string]string{}, documents: map[string]string{}, audited: map[int]bool{}, started: r.SUT.tape.now()}
+		captured: map[string]string{}, documents: map[string]string{}, audited: map[int]bool{}, toldOf: map[int]bool{}, started: r.SUT.tape.now()}
 }
 
 // fresh makes urn:uuid: and a UUID that nobody has seen. Those of a run follow from its seed, so that a run can be replayed from its evidence: a step takes every
@@ -174,6 +178,10 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 			return "", err
 		}
 		return strings.Repeat("x", n), nil
+	case "token":
+		return "urn:oid:" + s.r.SUT.PatientDomain + "|" + s.pid(name), nil
+	case "url":
+		return s.r.SUT.url(name), nil
 	case "query":
 		return storedQueries[name], nil
 	case "association":
@@ -209,6 +217,8 @@ func (s *story) plainValue(word string) (string, error) {
 		return stableEntry, nil
 	case "ondemand":
 		return onDemandEntry, nil
+	case "app":
+		return s.app(), nil
 	case "today":
 		return s.started.Format("20060102"), nil
 	case "tomorrow":

@@ -22,10 +22,11 @@ func TestProbes(t *testing.T) {
 	}
 	t.Cleanup(audit.Close)
 	sut := startGateway(t, audit.Address(), nil)
-	sut.Known = map[string]string{ // docs/divergences.md
-		"probe/*/DocumentEntry.sourcePatientId/oid-leading-zero":    "dotted numbers are enough",
-		"probe/*/DocumentEntry.sourcePatientId/oid-first-arc-three": "dotted numbers are enough",
+	described, err := conformance.LoadSUT("../conformance/sut/sut.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
+	sut.Known = described.Known
 	r, err := conformance.NewRunner(suite, sut, audit)
 	if err != nil {
 		t.Fatal(err)

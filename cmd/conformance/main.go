@@ -136,6 +136,7 @@ func (c *runCmd) play(ctx context.Context, suite *conformance.Suite, cases []*co
 		return err
 	}
 	defer sut.Close()
+	defer r.Close()
 	if err := sut.Wait(ctx, c.Wait); err != nil {
 		return err
 	}

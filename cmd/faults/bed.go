@@ -16,7 +16,7 @@ import (
 )
 
 // systems are the gateways that 'make conformance' starts and how the suite sees each, the plain one first.
-var systems = [][2]string{{"passerelle.yaml", "sut.yaml"}, {"strict.yaml", "sut-strict.yaml"}, {"rules.yaml", "sut-rules.yaml"}}
+var systems = [][2]string{{"passerelle.yaml", "sut.yaml"}, {"strict.yaml", "sut-strict.yaml"}, {"rules.yaml", "sut-rules.yaml"}, {"hub.yaml", "sut-hub.yaml"}}
 
 // bed is where gateways with a fault are tried: one at a time, each with a store of its own.
 type bed struct {
@@ -140,6 +140,7 @@ func (b *bed) on(ctx context.Context, s *system, fault string, cases []*conforma
 	if err != nil {
 		return nil, err
 	}
+	sut.Patience = 3 * time.Second // most of what a fault keeps from coming is waited for
 	audit, err := conformance.ListenAudit(sut.Audit)
 	if err != nil {
 		return nil, err
@@ -160,6 +161,7 @@ func (b *bed) on(ctx context.Context, s *system, fault string, cases []*conforma
 		return nil, err
 	}
 	defer sut.Close()
+	defer r.Close()
 	if err := sut.Wait(ctx, 20*time.Second); err != nil {
 		return nil, err
 	}

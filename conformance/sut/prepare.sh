@@ -5,7 +5,7 @@ set -eu
 mkdir -p "$1/tables"
 ./bin/passerelle pki "$1/pki"
 ./bin/conformance people --sut "$2/sut.yaml"
-for system in strict rules; do
+for system in strict rules hub; do
 	./bin/conformance people --sut "$2/sut-$system.yaml"
 	cat "$1/pki/ca.pem" "$1/people-$system/authority.pem" >"$1/$system-clients.pem"
 done
