@@ -39,6 +39,7 @@ type SUT struct {
 	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
 	People             People            `yaml:"people"`
 	TLS                TLSFiles          `yaml:"tls"`
+	Patient            string            `yaml:"-"` // CX of a patient it knows, for every patient of a case; none is announced then
 	Timeout            time.Duration     `yaml:"-"` // of one exchange; 0 is 30 s
 
 	tls    *tls.Config
