@@ -65,6 +65,14 @@ type Result struct {
 // Passed tells that the case ran and found nothing wrong.
 func (r Result) Passed() bool { return r.Skipped == "" && len(r.Faults) == 0 }
 
+// Exchanges are what was sent and what came, in order; those of cases that passed are not kept by RunAll.
+func (r Result) Exchanges() []*Exchange {
+	if r.tape == nil {
+		return nil
+	}
+	return r.tape.exchanges
+}
+
 // NewRunner opens what a run needs. audit may be nil: then audit expectations are reported as not checked.
 func NewRunner(suite *Suite, sut *SUT, audit *Audit) (*Runner, error) {
 	var b [16]byte

@@ -86,6 +86,9 @@ func Load(root fs.FS) (*Suite, error) {
 	return s, err
 }
 
+// Read reads a case that is none of the suite and uses its templates.
+func (s *Suite) Read(name, text string) (*Case, error) { return parseCase(name, text) }
+
 // Match gives the cases whose name one of the patterns matches, as path.Match or as a beginning; no pattern matches all.
 func (s *Suite) Match(patterns ...string) []*Case {
 	if len(patterns) == 0 {

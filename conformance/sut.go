@@ -46,6 +46,7 @@ type SUT struct {
 	TLS                TLSFiles          `yaml:"tls"`
 	Counter            []string          `yaml:"counter"` // a program, and its first arguments, that tells the system what patients decide (conformance/counter.go); without, cases that need it are not run
 	Decides            Counter           `yaml:"-"`       // instead of a program
+	Patient            string            `yaml:"-"`       // CX of a patient it knows, for every patient of a case; none is announced then
 	Timeout            time.Duration     `yaml:"-"`       // of one exchange; 0 is 30 s
 
 	tls     *tls.Config

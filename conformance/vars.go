@@ -148,6 +148,10 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 	case "size":
 		return fmt.Sprint(len(s.document(name))), nil
 	case "patient", "pid":
+		if cx := s.r.SUT.Patient; cx != "" {
+			id, _, _ := strings.Cut(cx, "^")
+			return map[string]string{"patient": cx, "pid": id}[kind], nil
+		}
 		if err := s.announce(ctx, name); err != nil {
 			return "", err
 		}

@@ -19,14 +19,16 @@ import (
 )
 
 type cli struct {
-	Run     runCmd     `cmd:"" default:"withargs" help:"Replay cases against a system. The exit status is 0 when all pass, 1 when one fails, 2 when the run could not be made."`
-	List    listCmd    `cmd:"" help:"List the cases."`
-	Show    showCmd    `cmd:"" help:"Show a case."`
-	Explain explainCmd `cmd:"" help:"Tell what a case or an error code is about, and what happened in a run."`
-	People  peopleCmd  `cmd:"" help:"Make the certificates of the people of a description, where there are none, and the authority that a system has to trust."`
-	Verify  verifyCmd  `cmd:"" help:"Check the signature and the digests of evidence."`
-	Replay  replayCmd  `cmd:"" help:"Judge the recorded answers of evidence again, without a network; or play its cases again."`
-	Report  reportCmd  `cmd:"" help:"Write reports from evidence."`
+	Run      runCmd      `cmd:"" default:"withargs" help:"Replay cases against a system. The exit status is 0 when all pass, 1 when one fails, 2 when the run could not be made."`
+	List     listCmd     `cmd:"" help:"List the cases."`
+	Show     showCmd     `cmd:"" help:"Show a case."`
+	Explain  explainCmd  `cmd:"" help:"Tell what a case or an error code is about, and what happened in a run."`
+	People   peopleCmd   `cmd:"" help:"Make the certificates of the people of a description, where there are none, and the authority that a system has to trust."`
+	Verify   verifyCmd   `cmd:"" help:"Check the signature and the digests of evidence."`
+	Replay   replayCmd   `cmd:"" help:"Judge the recorded answers of evidence again, without a network; or play its cases again."`
+	Report   reportCmd   `cmd:"" help:"Write reports from evidence."`
+	Sim      simCmd      `cmd:"" help:"Play one side of a transaction, well or with faults, so that the other can be tested without it."`
+	Validate validateCmd `cmd:"" help:"Judge a saved message by the rules of the standards. The exit status is 0 without errors, 1 with one, 2 when it cannot be judged."`
 }
 
 // errFailed is a run that was made and in which something failed.
