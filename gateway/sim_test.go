@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestSimulators(t *testing.T) {
 			}
 		}
 	}
-	for _, actor := range []string{"pix-source", "source", "registrar", "consumer", "pix-source-v3"} {
+	for _, actor := range []string{"pix-source", "source", "registrar", "consumer", "pix-source-v3", "pix-consumer", "pix-consumer-v3"} {
 		send(sim.Client{Actor: actor})
 	}
 
@@ -77,6 +78,28 @@ func TestSimulators(t *testing.T) {
 			if f.Severity == validate.Error {
 				t.Errorf("audit of %s%s", r.What, f)
 			}
+		}
+	}
+}
+
+// TestSimulatedLaboratory: a laboratory's mail reaches a mailbox and is answered; what is wrong with it is told.
+func TestSimulatedLaboratory(t *testing.T) {
+	sut := startGateway(t, "127.0.0.1:1", map[string]string{"mailbox": "smime"})
+	for fault, want := range map[string]string{"": "", "wrong-hash": "bad-archive", "not-signed": "not-signed", "expired-signer": "signer-expired"} {
+		c := sim.Client{Actor: "laboratory", SUT: *sut}
+		if fault != "" {
+			c.Faults = []string{fault}
+		}
+		exchanges, err := sim.Send(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := exchanges[len(exchanges)-1]
+		switch {
+		case want == "" && (last.Answered != "processed" || len(last.Faults) > 0):
+			t.Errorf("a good deposit is answered %s: %q", last.Answered, last.Faults)
+		case want != "" && (len(last.Faults) == 0 || !strings.Contains(strings.Join(last.Faults, "\n"), "Code : "+want)):
+			t.Errorf("%s: answered %s: %q", fault, last.Answered, last.Faults)
 		}
 	}
 }

@@ -92,6 +92,7 @@ var clients = map[string]func(*Client) (address *string, step string, lines []st
 	"pix-consumer-v3": func(c *Client) (*string, string, []string) {
 		return &c.SUT.Patients, "query3 identifiers", []string{"patient ${pid:a}"}
 	},
+	"laboratory": func(c *Client) (*string, string, []string) { return &c.SUT.Mail.Door, "mail", []string{"entry Report"} },
 }
 
 var foundDocument = regexp.MustCompile(`<[^>]*urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab[^>]*>`)
@@ -162,8 +163,11 @@ func (c *Client) exchange(ctx context.Context, step string, lines []string) ([]S
 	var out []Sent
 	for _, x := range res.Exchanges() {
 		kind := "soap"
-		if bytes.HasPrefix(x.Request, []byte{0x0b}) {
+		switch {
+		case bytes.HasPrefix(x.Request, []byte{0x0b}):
 			kind = "hl7v2"
+		case c.Actor == "laboratory":
+			kind = "" // talk of SMTP, and mail
 		}
 		out = append(out, sent(kind, x.Where, x.Request, x.Response, x.Broken))
 	}
@@ -174,12 +178,12 @@ func (c *Client) exchange(ctx context.Context, step string, lines []string) ([]S
 	return out, nil
 }
 
-var answeredAs = regexp.MustCompile(`ResponseStatusType:(\w+)"|typeCode code="(\w+)"|:(Sender|Receiver|MustUnderstand|VersionMismatch)<|MSA\|(\w+)`)
+var answeredAs = regexp.MustCompile(`ResponseStatusType:(\w+)"|typeCode code="(\w+)"|:(Sender|Receiver|MustUnderstand|VersionMismatch)<|MSA\|(\w+)|(?m)^Disposition: [^;]*; ?([\w/-]+)`)
 
-// sent judges an answer.
+// sent judges an answer of a kind, which is empty where nothing is known of its form.
 func sent(kind, where string, request, response []byte, broken string) Sent {
 	s := Sent{Where: where, Request: request, Response: response, Answered: broken}
-	if len(response) > 0 {
+	if len(response) > 0 && kind != "" {
 		s.Findings, _ = validate.Judge(kind, response, validate.Options{}) // the kind is one of its own
 	}
 	if m := answeredAs.FindSubmatch(response); m != nil && broken == "" {

@@ -29,6 +29,7 @@ var Actors = []Actor{
 	{"pix-consumer-v3", false, "patient identifier consumer of HL7 v3 (ITI-45)"},
 	{"audit-source", false, "secure node: sends audit messages (ITI-20)"},
 	{"mail-sender", false, "sender of documents by mail: an archive of XDM by SMTP (ITI-32)"},
+	{"laboratory", false, "laboratory: deposits a report by mail, signed and encrypted, with the mailbox of a description (ITI-32)"},
 	{"registry", true, "document registry: takes submissions (ITI-42) and answers stored queries (ITI-18)"},
 	{"repository", true, "document repository: takes documents (ITI-41) and gives them (ITI-43); registers them when told a registry (ITI-42)"},
 	{"pix-manager", true, "PIX manager of HL7 v2: takes feeds (ITI-8) and answers queries (ITI-9)"},

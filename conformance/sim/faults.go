@@ -325,4 +325,15 @@ var Faults = []Fault{
 	{Name: "no-attachment", Actors: "mail-sender", Does: "attaches nothing", flag: true},
 	{Name: "unsafe-name", Actors: "mail-sender", Does: "has a file whose name leads out of the archive", flag: true},
 	{Name: "unfinished-message", Actors: "mail-sender", Does: "closes the connection within the message", flag: true},
+
+	// Of a laboratory: lines of the step mail.
+	{Name: "wrong-hash", Actors: "laboratory", Does: "says the digest of another document", line: "set Report.hash 0000000000000000000000000000000000000000"},
+	{Name: "no-metadata", Actors: "laboratory", Does: "leaves METADATA.XML out of the archive", line: "without IHE_XDM/SUBSET01/METADATA.XML"},
+	{Name: "no-document", Actors: "laboratory", Does: "leaves the document out of the archive", line: "without IHE_XDM/SUBSET01/DOC00001.XML"},
+	{Name: "not-an-archive", Actors: "laboratory", Does: "attaches something that is no archive", line: "rubbish this is no archive"},
+	{Name: "no-attachment", Actors: "laboratory", Does: "attaches nothing", line: "brings nothing"},
+	{Name: "unsafe-name", Actors: "laboratory", Does: "has a file whose name leads out of the archive", line: "file ../OUTSIDE.TXT x"},
+	{Name: "not-signed", Actors: "laboratory", Does: "neither signs nor encrypts", line: "signer -\nfor -"},
+	{Name: "unknown-signer", Actors: "laboratory", Does: "signs with a certificate of an unknown authority", line: "signer stranger"},
+	{Name: "expired-signer", Actors: "laboratory", Does: "signs with a certificate whose time is over", line: "signer expired"},
 }
