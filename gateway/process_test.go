@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,12 +34,38 @@ type process struct {
 	log  bytes.Buffer // what it wrote; to be read when it has stopped
 }
 
+// builtIn is the folder of what the tests build; empty while nothing was.
+var builtIn string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builtIn != "" {
+		if err := os.RemoveAll(builtIn); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
+
+// built is the gateway's binary, made once for all tests that want a process of its own.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "passerelle-test")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	bin := filepath.Join(dir, "passerelle")
+	if out, err := exec.Command("go", "build", "-o", bin, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput(); err != nil {
+		return bin, fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
 func buildGateway(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "passerelle")
-	out, err := exec.Command("go", "build", "-o", bin, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput()
+	bin, err := built()
 	if err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		t.Fatal(err)
 	}
 	return bin
 }
