@@ -64,7 +64,13 @@ type Spool interface {
 // Ledger remembers what became of messages, by the SHA-256 of their bytes, for as long as the same message may come again.
 type Ledger interface {
 	Find(ctx context.Context, digest [32]byte) (Entry, bool, error)
-	Note(ctx context.Context, digest [32]byte, e Entry) error
+	Note(ctx context.Context, all ...Note) error // all or none
+}
+
+// Note is an entry for the message of a digest.
+type Note struct {
+	Digest [32]byte
+	Entry
 }
 
 // Entry is what became of a message. Message is its name in the spool: another name with the same digest is the same message come again.
@@ -134,7 +140,7 @@ type Config struct {
 	PDF            PDFDefaults
 	Archive        xdm.Limits
 	MaxMessage     int64 // octets; 40 MiB where 0
-	Workers        int   // messages dealt with at once; 8 where 0: they wait for the disk more than for a processor
+	Workers        int   // messages dealt with at once; 32 where 0: they wait for the disk more than for a processor
 	MaxHeld        int   // messages in quarantine beyond which no more are accepted; 10,000 where 0
 	InFlight       int64 // octets of the messages dealt with at once, which bounds the memory; 128 MiB where 0
 	SourceID       xds.OID
@@ -190,7 +196,7 @@ func New(cfg Config) (*Mailbox, error) {
 		cfg.MaxMessage = 40 << 20
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 8
+		cfg.Workers = 32
 	}
 	if cfg.MaxHeld == 0 {
 		cfg.MaxHeld = 10_000

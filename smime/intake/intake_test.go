@@ -108,13 +108,15 @@ func (w *world) Find(_ context.Context, d [32]byte) (Entry, bool, error) {
 	e, ok := w.ledger[d]
 	return e, ok, w.failing("find")
 }
-func (w *world) Note(_ context.Context, d [32]byte, e Entry) error {
+func (w *world) Note(_ context.Context, all ...Note) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.failing("note"); err != nil {
 		return err
 	}
-	w.ledger[d] = e
+	for _, n := range all {
+		w.ledger[n.Digest] = n.Entry
+	}
 	return nil
 }
 
@@ -171,6 +173,16 @@ func (w *world) mailbox(t testing.TB) *Mailbox {
 
 const asking = "From: sil@labo.example\r\nTo: depot@passerelle.example\r\nMessage-ID: <1@labo.example>\r\nDisposition-Notification-To: sil@labo.example\r\nMIME-Version: 1.0\r\nContent-Type: text/xml\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 
+// deal takes one message to its end.
+func (m *Mailbox) deal(ctx context.Context, id string) error {
+	j, err := m.judgeOne(ctx, id)
+	if j == nil {
+		return err
+	}
+	m.conclude(ctx, []*judgement{j})
+	return j.err
+}
+
 func put(t testing.TB, w *world, m *Mailbox, raw string) {
 	t.Helper()
 	e := mail.Envelope{Peer: mail.Peer{Name: "operateur"}, From: "sil@labo.example", Recipients: []mail.Recipient{{Address: "depot@passerelle.example"}}}
@@ -209,6 +221,45 @@ func TestOurFaults(t *testing.T) {
 		if k, ok := w.folders[Held]["m0"]; !ok || k.head.Held.Code != NoDocument || len(w.sent) != 1 {
 			t.Errorf("%s: held %+v, sent %v", what, w.folders[Held], w.sent)
 		}
+	}
+}
+
+// TestConcludedTogether: letters that are concluded together are one note of the ledger; where that fails all of them stay, and where one fails the others go.
+func TestConcludedTogether(t *testing.T) {
+	w := newWorld()
+	m := w.mailbox(t)
+	for i := range 3 {
+		put(t, w, m, asking+string(bytes.ReplaceAll(sample.LabReport(1), []byte("1.2.250.1.999.1.1.10.1\""), fmt.Appendf(nil, "1.2.250.1.999.1.1.10.%d\"", 100+i))))
+	}
+	again := func(fails string) (left []string) {
+		t.Helper()
+		if fails != "" {
+			w.fail[fails] = 1
+		}
+		var batch []*judgement
+		for id := range w.folders[Fresh] {
+			j, err := m.judgeOne(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			batch = append(batch, j)
+		}
+		m.conclude(t.Context(), batch)
+		for _, j := range batch {
+			if _, there := w.folders[Fresh][j.l.id]; there != (j.err != nil) {
+				t.Errorf("%s: %s is there: %v, error %v", fails, j.l.id, there, j.err)
+			}
+		}
+		return slices.Collect(maps.Keys(w.folders[Fresh]))
+	}
+	if left := again("note"); len(left) != 3 || len(w.ledger) != 0 {
+		t.Errorf("left %v, %d in the ledger", left, len(w.ledger))
+	}
+	if left := again("audit"); len(left) != 1 || len(w.ledger) != 2 {
+		t.Errorf("left %v, %d in the ledger", left, len(w.ledger))
+	}
+	if left := again(""); len(left) != 0 || len(w.ledger) != 3 || len(w.sets) != 3 || len(w.sent) != 3 {
+		t.Errorf("left %v, %d in the ledger, %d deposits, answers %v", left, len(w.ledger), len(w.sets), w.sent)
 	}
 }
 

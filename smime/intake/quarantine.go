@@ -119,7 +119,7 @@ func (m *Mailbox) Discard(ctx context.Context, c auth.Caller, id string) error {
 	var digest [32]byte
 	if n, err := hex.Decode(digest[:], []byte(h.Head.Digest)); err == nil && n == len(digest) {
 		// The same message may come again, and is then judged anew.
-		if err := m.cfg.Ledger.Note(ctx, digest, Entry{Message: id, Time: m.cfg.Clock(), Outcome: Discarded}); err != nil {
+		if err := m.cfg.Ledger.Note(ctx, Note{digest, Entry{Message: id, Time: m.cfg.Clock(), Outcome: Discarded}}); err != nil {
 			return fmt.Errorf("note in the ledger: %w", err)
 		}
 	}

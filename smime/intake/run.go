@@ -32,16 +32,24 @@ const (
 
 // Run deals with what is in the spool until ctx ends, and is done when the messages under way are.
 func (m *Mailbox) Run(ctx context.Context) error {
-	work := make(chan string)
-	var wg sync.WaitGroup
+	work, judged := make(chan string), make(chan *judgement, concludedAtOnce)
+	under := context.WithoutCancel(ctx)
+	var workers, last sync.WaitGroup
 	for range m.cfg.Workers {
-		wg.Go(func() {
+		workers.Go(func() {
 			for id := range work {
-				m.work(context.WithoutCancel(ctx), id)
+				if j, err := m.judgeOne(under, id); j != nil {
+					judged <- j
+				} else {
+					m.left(id, err)
+				}
 			}
 		})
 	}
-	defer wg.Wait()
+	last.Go(func() { m.concludeAll(under, judged) })
+	defer last.Wait()
+	defer close(judged)
+	defer workers.Wait()
 	defer close(work)
 	for {
 		ids, err := m.cfg.Spool.List(Fresh)
@@ -91,9 +99,8 @@ func (m *Mailbox) nextTry() time.Duration {
 	return max(wait, 10*time.Millisecond)
 }
 
-// work deals with one message; what fails on our side is tried again.
-func (m *Mailbox) work(ctx context.Context, id string) {
-	err := m.deal(ctx, id)
+// left notes that nobody has a message any more; what failed on our side is tried again.
+func (m *Mailbox) left(id string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.taken, id)
@@ -148,71 +155,143 @@ func (e *ending) reason() string {
 	return string(e.refusal.Code)
 }
 
-// deal takes a message to its end: deposited or set aside, answered, noted, gone from Fresh. An error means that it is still there and will be dealt with again:
-// each step may be done twice.
-func (m *Mailbox) deal(ctx context.Context, id string) error {
-	began := m.cfg.Clock()
-	l, done, err := m.load(ctx, id)
+// judgement is a letter whose documents are in the record, or that was refused; what is left is to say so.
+type judgement struct {
+	l     *letter
+	end   *ending
+	known source
+	began time.Time
+	done  func() // lets copies of the same message in, and others into memory
+	err   error  // of concluding it
+}
+
+// source is how the ledger knows a message.
+type source int
+
+const (
+	unknown source = iota
+	copied         // it came before: in the record of audit and nowhere else
+	revived        // a power cut brought it back after it was dealt with: nobody is told again
+)
+
+// judgeOne takes a message as far as the record. An error means that it is still there and will be dealt with again: each step may be done twice.
+func (m *Mailbox) judgeOne(ctx context.Context, id string) (*judgement, error) {
+	j := &judgement{began: m.cfg.Clock()}
+	l, room, err := m.load(ctx, id)
 	if errors.Is(err, ErrGone) {
-		return nil // it was listed before another worker was done with it
+		return nil, nil // it was listed before another worker was done with it
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer done()
-	defer m.alone(l.digest)()
+	next := m.alone(l.digest)
+	j.l, j.done = l, func() { next(); room() }
 	known, ok, err := m.cfg.Ledger.Find(ctx, l.digest)
-	if err != nil {
-		return fmt.Errorf("look up the ledger: %w", err)
-	}
-	var end *ending
 	switch {
+	case err != nil:
+		err = fmt.Errorf("look up the ledger: %w", err)
 	case ok && known.Message == id && known.Outcome != SetAside && known.Outcome != Discarded:
-		end = &ending{outcome: known.Outcome, again: true} // a power cut brought it back
+		j.known, j.end = revived, &ending{outcome: known.Outcome, again: true}
 	case ok && known.Message != id && known.Outcome != Discarded:
-		end = &ending{outcome: known.Outcome, again: true}
-		err = m.record(ctx, l, end)
+		j.known, j.end = copied, &ending{outcome: known.Outcome, again: true}
 	default:
-		end, err = m.settle(ctx, l)
+		j.end, err = m.judge(ctx, l)
 	}
 	if err != nil {
+		j.done()
+		return nil, err
+	}
+	return j, nil
+}
+
+// concludedAtOnce bounds the letters that are concluded together.
+const concludedAtOnce = 64
+
+// concludeAll concludes what is judged until no more comes: all that came while the disk was busy with those before.
+func (m *Mailbox) concludeAll(ctx context.Context, judged <-chan *judgement) {
+	for j := range judged {
+		batch := []*judgement{j}
+		for more := true; more && len(batch) < concludedAtOnce; {
+			select {
+			case j, more = <-judged:
+				if more {
+					batch = append(batch, j)
+				}
+			default:
+				more = false
+			}
+		}
+		m.conclude(ctx, batch)
+		for _, j := range batch {
+			m.left(j.l.id, j.err)
+		}
+	}
+}
+
+// conclude takes letters to their end: recorded, answered, noted, gone from Fresh. Letters that wait for the disk together share its flushes.
+func (m *Mailbox) conclude(ctx context.Context, batch []*judgement) {
+	var wg sync.WaitGroup
+	for _, j := range batch {
+		wg.Go(func() { j.err = m.tell(ctx, j) })
+	}
+	wg.Wait()
+	var notes []Note
+	for _, j := range batch {
+		if j.err == nil && j.known == unknown {
+			notes = append(notes, Note{j.l.digest, Entry{Message: j.l.id, Time: m.cfg.Clock(), Outcome: j.end.outcome}})
+		}
+	}
+	var err error
+	if len(notes) > 0 {
+		err = m.cfg.Ledger.Note(ctx, notes...)
+	}
+	for _, j := range batch {
+		if j.err == nil && j.known == unknown && err != nil {
+			j.err = fmt.Errorf("note in the ledger: %w", err)
+		}
+		if j.err == nil {
+			j.err = m.letGo(ctx, j)
+		}
+		j.done()
+	}
+}
+
+// tell keeps the audit record of a letter and answers whoever asked to be told.
+func (m *Mailbox) tell(ctx context.Context, j *judgement) error {
+	if j.known == revived {
+		return nil
+	}
+	if err := m.record(ctx, j.l, j.end); err != nil || j.known == copied {
 		return err
 	}
+	if j.end.outcome == SetAside && j.l.head.By != "" {
+		return nil // refused again after an operator let it go on: the sender knows already
+	}
+	if err := m.answer(ctx, j.l, j.end); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return nil
+}
+
+// letGo takes a letter out of Fresh: into quarantine, or away.
+func (m *Mailbox) letGo(ctx context.Context, j *judgement) (err error) {
+	l, end := j.l, j.end
 	if end.outcome == SetAside && !end.again {
 		l.head.Held, l.head.From, l.head.Size, l.head.Digest = end.refusal, l.from, int64(l.size), hex.EncodeToString(l.digest[:])
 		l.head.Despite, l.head.By = nil, ""
-		err = m.cfg.Spool.Move(Fresh, Held, id, &l.head)
+		err = m.cfg.Spool.Move(Fresh, Held, l.id, &l.head)
 	} else {
-		err = m.cfg.Spool.Drop(Fresh, id)
+		err = m.cfg.Spool.Drop(Fresh, l.id)
 	}
 	if err != nil {
 		return fmt.Errorf("take out of the spool: %w", err)
 	}
-	m.cfg.Ended(end.outcome, Code(end.reason()), m.cfg.Clock().Sub(began))
-	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "mail", slog.String("message", id), slog.String("via", l.head.Via), slog.String("node", l.head.Envelope.Peer.Name),
+	took := m.cfg.Clock().Sub(j.began)
+	m.cfg.Ended(end.outcome, Code(end.reason()), took)
+	m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "mail", slog.String("message", l.id), slog.String("via", l.head.Via), slog.String("node", l.head.Envelope.Peer.Name),
 		slog.String("mode", string(l.trust.mode)), slog.String("outcome", string(end.outcome)), slog.Bool("again", end.again), slog.String("reason", end.reason()),
-		slog.Int("bytes", l.size), slog.Duration("duration", m.cfg.Clock().Sub(began)))
+		slog.Int("bytes", l.size), slog.Duration("duration", took))
 	return nil
-}
-
-// settle judges a letter, tells whoever asked to be told, and notes it.
-func (m *Mailbox) settle(ctx context.Context, l *letter) (*ending, error) {
-	end, err := m.judge(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.record(ctx, l, end); err != nil {
-		return nil, err
-	}
-	if end.outcome != SetAside || l.head.By == "" { // refused again after an operator let it go on: the sender knows already
-		if err := m.answer(ctx, l, end); err != nil {
-			return nil, fmt.Errorf("answer: %w", err)
-		}
-	}
-	if err := m.cfg.Ledger.Note(ctx, l.digest, Entry{Message: l.id, Time: m.cfg.Clock(), Outcome: end.outcome}); err != nil {
-		return nil, fmt.Errorf("note in the ledger: %w", err)
-	}
-	return end, nil
 }
 
 // judge takes a letter through every step up to the record. A refusal ends in quarantine; an error is ours.

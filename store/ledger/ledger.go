@@ -35,7 +35,6 @@ func Open(file string, keep time.Duration) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
-	db.MaxBatchDelay = 2 * time.Millisecond // notes of messages that are dealt with at once share a flush
 	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(entries)
 		_, err2 := tx.CreateBucketIfNotExists(times)
@@ -64,19 +63,24 @@ func (l *Ledger) Find(_ context.Context, digest [32]byte) (e intake.Entry, ok bo
 }
 
 // Note implements intake.Ledger. What is older than the ledger remembers goes at the same time, a few at once.
-func (l *Ledger) Note(_ context.Context, digest [32]byte, e intake.Entry) error {
-	b, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	return l.db.Batch(func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(entries).Put(digest[:], b); err != nil {
-			return err
+func (l *Ledger) Note(_ context.Context, all ...intake.Note) error {
+	return l.db.Update(func(tx *bbolt.Tx) error {
+		for _, n := range all {
+			b, err := json.Marshal(n.Entry)
+			if err != nil {
+				return err
+			}
+			if err := tx.Bucket(entries).Put(n.Digest[:], b); err != nil {
+				return err
+			}
+			if err := tx.Bucket(times).Put(timeKey(n.Time, n.Digest), nil); err != nil {
+				return err
+			}
+			if err := forget(tx, n.Time.Add(-l.keep)); err != nil {
+				return err
+			}
 		}
-		if err := tx.Bucket(times).Put(timeKey(e.Time, digest), nil); err != nil {
-			return err
-		}
-		return forget(tx, e.Time.Add(-l.keep))
+		return nil
 	})
 }
 

@@ -25,7 +25,7 @@ func TestLedger(t *testing.T) {
 	one, two, three := [32]byte{1}, [32]byte{2}, [32]byte{3}
 	note := func(d [32]byte, message string, at time.Time, o intake.Outcome) {
 		t.Helper()
-		if err := l.Note(ctx, d, intake.Entry{Message: message, Time: at, Outcome: o}); err != nil {
+		if err := l.Note(ctx, intake.Note{Digest: d, Entry: intake.Entry{Message: message, Time: at, Outcome: o}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,7 +24,7 @@ func (s *Spool) CopyTo(dir string) (files, size int64, err error) {
 			return files, size, err
 		}
 		for _, id := range ids {
-			n, err := copyFile(s.path(in, id), filepath.Join(dir, string(in), id))
+			n, err := s.copyMessage(in, id, filepath.Join(dir, string(in), id))
 			if err != nil {
 				return files, size, err
 			}
@@ -39,16 +39,24 @@ func (s *Spool) CopyTo(dir string) (files, size int64, err error) {
 	return files, size, nil
 }
 
-// copyFile copies what is there and not yet at its place.
-func copyFile(from, to string) (n int64, err error) {
-	in, err := os.Open(from)
-	if errors.Is(err, fs.ErrNotExist) {
+// copyMessage copies what is there and not yet at its place, to a file of its own.
+func (s *Spool) copyMessage(in Folder, id, to string) (n int64, err error) {
+	f, bytes, _, err := s.open(in, id)
+	if errors.Is(err, ErrNotHere) {
 		return 0, nil
+	}
+	if errors.Is(err, ErrDamaged) { // as it is, for whoever looks into it
+		s.mu.Lock()
+		group := s.grouped[id].in.path
+		s.mu.Unlock()
+		to = filepath.Join(filepath.Dir(to), filepath.Base(group))
+		f, err = os.Open(group)
+		bytes = f
 	}
 	if err != nil {
 		return 0, err
 	}
-	defer in.Close()
+	defer f.Close()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return 0, nil
@@ -56,7 +64,7 @@ func copyFile(from, to string) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = io.Copy(out, in)
+	n, err = io.Copy(out, bytes)
 	if err == nil {
 		err = journal.Datasync(out)
 	}

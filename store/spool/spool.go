@@ -4,11 +4,15 @@
 // # On disk
 //
 //	new/ID          accepted, not dealt with
+//	new/ID.group    several that were accepted at the same time
 //	held/ID         set aside with a reason, until somebody decides
 //	tmp/            being written; what is left there by a crash is removed at the next start
 //
 // A file is a line of JSON with what is known of the message, and then its bytes. A change of that line is a new file in place of the old. A message that moves is
 // written to where it goes before it leaves where it was: what a crash left in both folders is, from the next start on, where it was going.
+//
+// A group holds messages one after the other as their files would, each behind a line of 53 bytes: L or D for there or gone, ID, and the length in hexadecimal, with a
+// blank between. It goes with the last message in it.
 package spool
 
 import (
@@ -21,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,9 +63,13 @@ const maxHead = 1 << 20
 type Spool struct {
 	dir  string
 	lock *os.File
-	mu   sync.Mutex // of renames, so that a message that is listed is there
+	mu   sync.Mutex // of renames, so that a message that is listed is there, and of what is said below
 	disk map[Folder]*flusher
 	more chan struct{} // has an element when something came to New
+
+	grouped map[string]place // the messages of groups, by name; under mu
+	forming *arrivals        // the messages that wait for the file being written; under mu
+	writing sync.Mutex       // held while a file of arrivals is written
 }
 
 // Open opens or creates a spool.
@@ -74,7 +83,7 @@ func Open(dir string) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Spool{dir: dir, lock: lock, more: make(chan struct{}, 1), disk: map[Folder]*flusher{}}
+	s := &Spool{dir: dir, lock: lock, more: make(chan struct{}, 1), disk: map[Folder]*flusher{}, grouped: map[string]place{}}
 	for _, f := range []Folder{New, Held} {
 		s.disk[f] = &flusher{dir: filepath.Join(dir, string(f))}
 	}
@@ -82,7 +91,7 @@ func Open(dir string) (*Spool, error) {
 	for _, f := range left {
 		err = errors.Join(err, os.Remove(filepath.Join(dir, "tmp", f.Name())))
 	}
-	if err = errors.Join(err, s.settle(), journal.SyncDir(dir)); err != nil {
+	if err = errors.Join(err, s.findGroups(), s.settle(), journal.SyncDir(dir)); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	s.wake()
@@ -93,6 +102,13 @@ func Open(dir string) (*Spool, error) {
 func (s *Spool) settle() error {
 	ids, err := s.List(New)
 	for _, id := range ids {
+		for _, later := range []Folder{New, Held} { // a message of a group is older than a file of its own
+			if _, err := os.Stat(s.path(later, id)); err == nil {
+				if _, err := s.leave(id, true); err != nil {
+					return err
+				}
+			}
+		}
 		var infos [2]os.FileInfo
 		for i, in := range []Folder{New, Held} {
 			if infos[i], err = os.Stat(s.path(in, id)); err != nil {
@@ -140,11 +156,22 @@ func (s *Spool) Put(head any, content io.Reader) (id string, size int64, err err
 		return "", 0, err
 	}
 	id = newID()
-	size, err = s.write(New, id, line, content)
-	if err == nil {
-		s.wake()
+	b, whole, err := gather(line, content)
+	defer gatherings.Put(b)
+	if err != nil {
+		return "", 0, err
 	}
-	return id, size, err
+	if size = int64(b.Len() - lineLength); whole {
+		err = s.together(&arrival{id, b.Bytes()})
+	} else {
+		size, err = s.write(New, id, b.Bytes()[lineLength:], content)
+		size += int64(b.Len() - lineLength)
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	s.wake()
+	return id, size - int64(len(line)), nil
 }
 
 func headLine(head any) ([]byte, error) {
@@ -258,8 +285,11 @@ func (s *Spool) List(in Folder) ([]string, error) {
 			ids = append(ids, f.Name())
 		}
 	}
+	if in == New {
+		ids = slices.AppendSeq(ids, maps.Keys(s.grouped))
+	}
 	slices.Sort(ids)
-	return ids, err
+	return slices.Compact(ids), err
 }
 
 // Message is a spooled message that is open.
@@ -267,33 +297,63 @@ type Message struct {
 	io.Reader // the content
 	Size      int64
 	f         *os.File
+	r         *bufio.Reader
 }
 
-// Close closes it.
-func (m *Message) Close() error { return m.f.Close() }
+// Close closes it; nobody reads from it any more.
+func (m *Message) Close() error {
+	giveBack(m.r)
+	return m.f.Close()
+}
+
+// readers are used again: each has a buffer of 64 KiB.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
+func giveBack(r *bufio.Reader) {
+	r.Reset(nil)
+	readers.Put(r)
+}
 
 // Get opens a message and reads its head into head, a pointer. The caller closes it.
 func (s *Spool) Get(in Folder, id string, head any) (*Message, error) {
 	if !idForm.MatchString(id) {
 		return nil, ErrNotHere
 	}
-	f, err := os.Open(s.path(in, id))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNotHere
-	}
+	f, bytes, size, err := s.open(in, id)
 	if err != nil {
 		return nil, err
 	}
-	r := bufio.NewReaderSize(f, 64<<10)
+	r := readers.Get().(*bufio.Reader)
+	r.Reset(bytes)
 	line, err := readLine(r)
 	if err == nil && json.Unmarshal(line, head) != nil {
 		err = ErrDamaged
 	}
-	info, statErr := f.Stat()
-	if err = errors.Join(err, statErr); err != nil {
+	if err != nil {
+		giveBack(r)
 		return nil, errors.Join(fmt.Errorf("%s: %w", id, err), f.Close())
 	}
-	return &Message{Reader: r, Size: info.Size() - int64(len(line)), f: f}, nil
+	return &Message{Reader: r, Size: size - int64(len(line)), f: f, r: r}, nil
+}
+
+// open opens a message: its head, its content, and how many bytes they are.
+func (s *Spool) open(in Folder, id string) (f *os.File, bytes io.Reader, size int64, err error) {
+	s.mu.Lock()
+	p, grouped := s.grouped[id]
+	s.mu.Unlock()
+	if grouped && in == New {
+		f, bytes, size, err = p.open()
+	} else if f, err = os.Open(s.path(in, id)); err == nil {
+		var info os.FileInfo
+		if info, err = f.Stat(); err != nil {
+			return nil, nil, 0, errors.Join(err, f.Close())
+		}
+		bytes, size = f, info.Size()
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = ErrNotHere
+	}
+	return f, bytes, size, err
 }
 
 // readLine reads a line of at most maxHead bytes, its end included.
@@ -331,11 +391,11 @@ func (s *Spool) Move(ctx context.Context, from, to Folder, id string, head any) 
 	if bytes.Equal(bytes.TrimSpace(old), bytes.TrimSpace(line)) && from == to {
 		return nil
 	}
-	if from == to {
-		_, err = s.write(to, id, line, m)
+	if _, err := s.write(to, id, line, m); err != nil {
 		return err
 	}
-	if _, err := s.write(to, id, line, m); err != nil {
+	if from == to {
+		_, err := s.leave(id, true)
 		return err
 	}
 	if err := s.remove(from, id); err != nil {
@@ -356,6 +416,11 @@ func (s *Spool) Remove(in Folder, id string) error {
 }
 
 func (s *Spool) remove(in Folder, id string) error {
+	if in == New {
+		if was, err := s.leave(id, true); was {
+			return err
+		}
+	}
 	return errors.Join(s.Drop(in, id), s.disk[in].flush())
 }
 
@@ -363,6 +428,11 @@ func (s *Spool) remove(in Folder, id string) error {
 func (s *Spool) Drop(in Folder, id string) error {
 	if !idForm.MatchString(id) {
 		return ErrNotHere
+	}
+	if in == New {
+		if was, err := s.leave(id, false); was {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

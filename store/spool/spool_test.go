@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -229,19 +230,27 @@ func child(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; ; n++ {
-		h := head{From: fmt.Sprint(n % 10)}
-		id, _, err := s.Put(h, strings.NewReader(strings.Repeat(h.From, 3000)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Println("put " + id)
-		if n%3 == 0 {
-			if err := s.Move(t.Context(), spool.New, spool.Held, id, h); err != nil {
-				t.Fatal(err)
+	var wg sync.WaitGroup
+	for range 4 { // at once, so that some are put together
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				h := head{From: fmt.Sprint(n % 10)}
+				id, _, err := s.Put(h, strings.NewReader(strings.Repeat(h.From, 3000)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				fmt.Println("put " + id)
+				if n%3 == 0 {
+					if err := s.Move(t.Context(), spool.New, spool.Held, id, h); err != nil {
+						t.Error(err)
+						return
+					}
+				}
 			}
-		}
+		})
 	}
+	wg.Wait()
 }
 
 func TestShelf(t *testing.T) {

@@ -59,26 +59,32 @@ type reader struct {
 	keep    int64    // bytes of unpacked documents that may still be kept
 }
 
-// inflaters are used again: each has a window of 32 KiB.
+// inflaters are used again: each has a window of 32 KiB and what it unpacked last.
 var inflaters sync.Pool
 
 // inflate unpacks faster than the standard library, most of all what lies in memory.
 func inflate(r io.Reader) io.ReadCloser {
-	if s, ok := r.(*io.SectionReader); ok && s.Size() <= 1<<20 {
-		b := make([]byte, s.Size())
-		if n, err := s.ReadAt(b, 0); n == len(b) || err == nil { // what cannot be read here fails where it is unpacked
-			r = bytes.NewReader(b)
+	f, ok := inflaters.Get().(*inflater)
+	if !ok {
+		f = &inflater{ReadCloser: flate.NewReader(nil)}
+	}
+	if s, ok := r.(*io.SectionReader); ok && s.Size() <= maxPacked {
+		f.packed = slices.Grow(f.packed[:0], int(s.Size()))[:s.Size()]
+		if n, err := s.ReadAt(f.packed, 0); n == len(f.packed) || err == nil { // what cannot be read here fails where it is unpacked
+			r = bytes.NewReader(f.packed)
 		}
 	}
-	if f, ok := inflaters.Get().(*inflater); ok {
-		if f.ReadCloser.(flate.Resetter).Reset(r, nil) == nil {
-			return f
-		}
-	}
-	return &inflater{flate.NewReader(r)}
+	_ = f.ReadCloser.(flate.Resetter).Reset(r, nil) // never fails
+	return f
 }
 
-type inflater struct{ io.ReadCloser }
+// maxPacked is the longest file that is unpacked from memory.
+const maxPacked = 1 << 20
+
+type inflater struct {
+	io.ReadCloser
+	packed []byte
+}
 
 // Close gives the inflater back; nobody reads from it any more.
 func (f *inflater) Close() error {
@@ -272,16 +278,16 @@ func actionOf(e *xds.DocumentEntry) Action {
 // the limits go.
 func (x *reader) file(f *zip.File) (File, string, error) {
 	out := File{Name: f.Name, Size: int64(f.UncompressedSize64), open: f.Open}
-	h := sha1.New()
-	head := &beginning{}
-	to := []io.Writer{h, head}
-	var kept *bytes.Buffer
+	head, h := &beginning{}, sha1.New()
 	if out.Size <= x.keep {
 		x.keep -= out.Size
-		kept = bytes.NewBuffer(make([]byte, 0, out.Size))
-		to = append(to, kept)
-	}
-	if err := unpack(f, io.MultiWriter(to...)); err != nil {
+		b, err := readAll(f)
+		if err != nil {
+			return out, "", err
+		}
+		out.bytes, head.b = b, b[:min(len(b), 16)]
+		h.Write(b)
+	} else if err := unpack(f, io.MultiWriter(h, head)); err != nil {
 		return out, "", err
 	}
 	for _, magic := range []string{"PK\x03\x04", "PK\x05\x06", "\x1F\x8B\x08", "7z\xBC\xAF\x27\x1C", "Rar!"} {
@@ -289,15 +295,13 @@ func (x *reader) file(f *zip.File) (File, string, error) {
 			return out, "", &Error{Nested, shown(f.Name), "an archive within the archive"}
 		}
 	}
-	if kept != nil {
-		out.bytes = kept.Bytes()
-	}
 	return out, hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// readAll unpacks a file into memory. Its size was held against the limits.
 func readAll(f *zip.File) ([]byte, error) {
-	var b bytes.Buffer
-	err := unpack(f, &b)
+	b := bytes.NewBuffer(make([]byte, 0, f.UncompressedSize64+bytes.MinRead+1)) // with room to see that no more comes
+	err := unpack(f, b)
 	return b.Bytes(), err
 }
 
