@@ -190,7 +190,7 @@ func (c *AssertionsConfig) verifier(p xua.Profile) (*xua.Verifier, error) {
 			*k.to = append(*k.to, certs...)
 		}
 	}
-	revocation, err := checker(c.Lists, c.Fetch, "access.assertions.fetch")
+	revocation, err := newRevocations(c.Lists, c.Fetch, "access.assertions.fetch")
 	if err != nil {
 		return nil, fmt.Errorf("lists: %w", err)
 	}

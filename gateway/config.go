@@ -68,7 +68,18 @@ type TLSConfig struct {
 	Key         string   `yaml:"key"`
 	ClientCA    string   `yaml:"client_ca"` // who may call; and whom we call
 	Suites      []string `yaml:"suites"`    // names of additional TLS 1.2 suite groups: dmp-cbc
+	// Revocation is how the certificates of the other side are held against their authorities' word; without lists and fetch they are not.
+	Revocation NodeRevocationConfig `yaml:"revocation"`
 }
+
+// NodeRevocationConfig says who knows which certificates of nodes were taken back, those that call and those we call.
+type NodeRevocationConfig struct {
+	Lists   []string `yaml:"lists"`   // revocation lists kept here, PEM or DER
+	Fetch   bool     `yaml:"fetch"`   // ask authorities by OCSP, and for their lists, where certificates say
+	Unknown string   `yaml:"unknown"` // refuse or accept a certificate that nobody knows about
+}
+
+func (c *NodeRevocationConfig) on() bool { return len(c.Lists) > 0 || c.Fetch }
 
 // SOAPConfig are caps and tolerances of the SOAP doors. Sizes are in bytes.
 type SOAPConfig struct {
@@ -195,6 +206,7 @@ func defaults() Config {
 		Policy:     defaultPolicy(),
 		DMP:        defaultDMP(),
 		Directory:  defaultDirectory(),
+		TLS:        TLSConfig{Revocation: NodeRevocationConfig{Unknown: "refuse"}},
 		Log:        LogConfig{Format: "json", Level: "info"},
 	}
 }
@@ -350,6 +362,9 @@ func (c *Config) checkTLS(wrong func(key, format string, args ...any)) {
 			wrong(key, "the file %s cannot be read", file)
 		}
 	}
+	if u := c.TLS.Revocation.Unknown; u != "refuse" && u != "accept" {
+		wrong("tls.revocation.unknown", "%q is not refuse or accept", u)
+	}
 	for i, s := range c.TLS.Suites {
 		if s != "dmp-cbc" {
 			wrong(fmt.Sprintf("tls.suites[%d]", i), "%q is not a known group; dmp-cbc is", s)
@@ -369,6 +384,9 @@ func (c *Config) resolve(dir string) {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
+	}
+	for i := range c.TLS.Revocation.Lists {
+		at(&c.TLS.Revocation.Lists[i])
 	}
 	c.Mailbox.resolve(at)
 	c.Access.Assertions.resolve(at)

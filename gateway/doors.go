@@ -280,7 +280,7 @@ func (d *doors) listen(name, addr string, secure bool) (net.Listener, error) {
 	if !secure {
 		return ln, nil
 	}
-	c, err := soap.ServerTLS(d.g.tls.cert, d.g.tls.pool, d.g.tls.opt)
+	c, err := d.g.tls.serverConfig()
 	if err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("open %s: %w", name, err)

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +26,6 @@ import (
 	"github.com/passerelle-sante/passerelle/store/spool"
 	"github.com/passerelle-sante/passerelle/wire/cms"
 	"github.com/passerelle-sante/passerelle/wire/mail"
-	"github.com/passerelle-sante/passerelle/wire/soap"
 	"github.com/passerelle-sante/passerelle/xds"
 	"github.com/passerelle-sante/passerelle/xds/ebxml"
 	"github.com/passerelle-sante/passerelle/xds/query"
@@ -191,7 +189,7 @@ func (c *MailboxConfig) open() (smime.Options, error) {
 	if o.Trust.Intermediates, err = certificates(c.Trust.Intermediates); err != nil {
 		return o, err
 	}
-	if o.Trust.Revocation, err = checker(c.Trust.Lists, c.Trust.Fetch, "mailbox.trust.fetch"); err != nil {
+	if o.Trust.Revocation, err = newRevocations(c.Trust.Lists, c.Trust.Fetch, "mailbox.trust.fetch"); err != nil {
 		return o, fmt.Errorf("trust.lists: %w", err)
 	}
 	if c.Trust.Directory != "" {
@@ -200,27 +198,6 @@ func (c *MailboxConfig) open() (smime.Options, error) {
 		}
 	}
 	return o, nil
-}
-
-// checker finds out revocations by lists kept in files, PEM or DER, and by asking authorities if fetch, which the configuration calls key, says so.
-func checker(lists []string, fetch bool, key string) (*smime.Checker, error) {
-	c := smime.CheckerConfig{Fetch: func(context.Context, string, []byte) ([]byte, error) {
-		return nil, errors.New("authorities are not asked: " + key + " is off")
-	}}
-	if fetch {
-		c.Fetch = smime.HTTPFetch(&http.Client{Timeout: 10 * time.Second})
-	}
-	for _, file := range lists {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if block, _ := pem.Decode(b); block != nil {
-			b = block.Bytes
-		}
-		c.Lists = append(c.Lists, b)
-	}
-	return smime.NewChecker(c)
 }
 
 // certificates reads a PEM file of certificates; no file has none.
@@ -537,7 +514,7 @@ func (d *doors) mail(ctx context.Context, name, addr string, secure, lmtp bool) 
 	g := d.g
 	c := mail.Config{Handler: g.mailbox, Domain: domainOf(g.cfg.Mailbox.Addresses[0]), MaxMessage: g.cfg.Mailbox.MaxMessage, LMTP: lmtp, RequireTLS: secure, Log: g.log}
 	if secure {
-		tc, err := soap.ServerTLS(g.tls.cert, g.tls.pool, g.tls.opt)
+		tc, err := g.tls.serverConfig()
 		if err != nil {
 			return fmt.Errorf("open %s: %w", name, err)
 		}

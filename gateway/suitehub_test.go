@@ -28,6 +28,7 @@ func asHub(t *testing.T, file string, sut *conformance.SUT) {
 	told := fmt.Sprintf(hubSubscribers, sut.Consumers["both"], sut.Consumers["one"], sut.Consumers["third"])
 	edit(t, file, `plain_mllp: "127.0.0.1:0"`, `mllp: "127.0.0.1:0", audit_tls: "127.0.0.1:0", audit_tcp: "127.0.0.1:0", audit_udp: "127.0.0.1:0"`)
 	edit(t, file, `removal: {nodes: ["*"]}`, `removal: {nodes: [demo-client]}`)
+	edit(t, file, "client_ca: clients.pem", "client_ca: clients.pem, revocation: {lists: [people/revoked.crl], unknown: accept}")
 	edit(t, file, "feeders: [nobody.example]", "feeders: [demo-client]")
 	edit(t, file, "\naudit: {forward", told+"\naudit: {repository: {enabled: true, readers: [demo-client]}, forward")
 }

@@ -17,6 +17,7 @@ type tlsMaterial struct {
 	cert tls.Certificate
 	pool *x509.CertPool
 	opt  soap.TLSOptions
+	held func(tls.ConnectionState) error // against revocation; nil where that is not asked for
 }
 
 func loadTLS(c TLSConfig) (*tlsMaterial, error) {
@@ -35,7 +36,24 @@ func loadTLS(c TLSConfig) (*tlsMaterial, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, errors.New("tls.client_ca: no certificate in the file")
 	}
-	return &tlsMaterial{cert: cert, pool: pool, opt: soap.TLSOptions{Suites: c.Suites}}, nil
+	m := &tlsMaterial{cert: cert, pool: pool, opt: soap.TLSOptions{Suites: c.Suites}}
+	if c.Revocation.on() {
+		known, err := newRevocations(c.Revocation.Lists, c.Revocation.Fetch, "tls.revocation.fetch")
+		if err != nil {
+			return nil, fmt.Errorf("tls.revocation.lists: %w", err)
+		}
+		m.held = nodeRevocation{known, c.Revocation.Unknown == "accept"}.check
+	}
+	return m, nil
+}
+
+// serverConfig is how we are called (ITI-19).
+func (m *tlsMaterial) serverConfig() (*tls.Config, error) {
+	c, err := soap.ServerTLS(m.cert, m.pool, m.opt)
+	if err == nil {
+		c.VerifyConnection = m.held
+	}
+	return c, err
 }
 
 // clientConfig is how we call others; without material only plain addresses can be called.
@@ -47,6 +65,7 @@ func (m *tlsMaterial) clientConfig() *tls.Config {
 	if err != nil {
 		return nil // the same options passed when the server side was made
 	}
+	c.VerifyConnection = m.held
 	return c
 }
 
