@@ -101,12 +101,14 @@ func TestTemplatesAgree(t *testing.T) {
 
 func TestMistakesInCases(t *testing.T) {
 	for text, want := range map[string]string{
-		"cites: x\n-- register --\n":                        "no note",
-		"Note.\n-- register --\n":                           "cites nothing",
-		"Note.\ncites: x\n":                                 "no step",
-		"Note.\ncites: x\n-- dance --\n":                    "is no step",
-		"Note.\ncites: x\n-- expect --\n":                   "before any step",
-		"Note.\ncites: x\n-- get r --\n-- expect --\nnow\n": "cannot be expected",
+		"cites: x\n-- register --\n":                         "no note",
+		"Note.\n-- register --\n":                            "cites nothing",
+		"Note.\ncites: x\n":                                  "no step",
+		"Note.\ncites: x\n-- dance --\n":                     "is no step",
+		"Note.\ncites: x\n-- expect --\n":                    "before any step",
+		"Note.\ncites: x\n-- get r --\n-- expect --\nnow\n":  "cannot be expected",
+		"Note.\ncites: x\n-- together query GetAll --\n":     "query is not made together with others",
+		"Note.\ncites: x\n-- next-second --\n-- expect --\n": "nothing comes of next-second",
 	} {
 		if _, err := Load(fstest.MapFS{"a/b.txtar": {Data: []byte(text)}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
