@@ -184,7 +184,7 @@ func TestReports(t *testing.T) {
 func TestSelect(t *testing.T) {
 	suite := embedded(t)
 	for word, want := range map[string]string{"iti42/patient-differs": "iti42/patient-differs", "iti4?/patient-differs": "iti41/patient-differs", "ITI-51": "iti51/", "ITI TF-3 4.2.3.2.13": "iti42/language-code",
-		"probe/iti42/DocumentEntry.hash/md5": "probe/iti42/DocumentEntry.hash/md5", "ITI-42 3.42.4.1.3 patient": "iti42/"} {
+		"probe/iti42/DocumentEntry.hash/md5": "probe/iti42/DocumentEntry.hash/md5", "ITI-42 3.42.4.1.3.3.2": "iti42/"} {
 		got, err := suite.Select([]string{word}, false)
 		if err != nil || !strings.HasPrefix(got[0].Name, want) {
 			t.Errorf("%s: %v", word, err)
@@ -209,7 +209,7 @@ func TestExplain(t *testing.T) {
 	if err := suite.ExplainCode(&b, "XDSPatientIdDoesNotMatch"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"ITI-42 3.42.4.1.3 patient (shall)", "register (ITI-42)", "the answer has the error XDSPatientIdDoesNotMatch", "look at", "In this run: failed", "POST / HTTP/1.1", "MSA|AA", "several patients"} {
+	for _, want := range []string{"ITI-42 3.42.4.1.3.3.2 (shall)", "register (ITI-42)", "the answer has the error XDSPatientIdDoesNotMatch", "look at", "In this run: failed", "POST / HTTP/1.1", "MSA|AA", "several patients"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

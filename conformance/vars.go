@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -207,6 +208,11 @@ func (s *story) plainValue(word string) (string, error) {
 	switch word {
 	case "run":
 		return fmt.Sprint(s.r.run), nil
+	case "message":
+		if s.sent == nil || s.sent.id == "" {
+			return "", errors.New("${message} is the MessageID of a step that sends one")
+		}
+		return s.sent.id, nil
 	case "root":
 		return s.root(), nil
 	case "number":

@@ -21,6 +21,9 @@ var limits = map[string]time.Duration{
 	"mail":     60 * time.Second, // from a message to the answer by mail
 }
 
+// Limits are the names of limits.
+func Limits() []string { return slices.Sorted(maps.Keys(limits)) }
+
 // limit is that of a description, or the suite's own.
 func (s *SUT) limit(name string) (time.Duration, error) {
 	if d := s.Limits[name]; d > 0 {
@@ -29,7 +32,7 @@ func (s *SUT) limit(name string) (time.Duration, error) {
 	if d := limits[name]; d > 0 {
 		return d, nil
 	}
-	return 0, fmt.Errorf("%q is no limit: %s", name, strings.Join(slices.Sorted(maps.Keys(limits)), ", "))
+	return 0, fmt.Errorf("%q is no limit: %s", name, strings.Join(Limits(), ", "))
 }
 
 // lateError is an answer that did not come in time.
@@ -50,7 +53,7 @@ func (t Timing) String() string {
 	if t.Within == 0 {
 		return fmt.Sprintf("%s (line %d) took %s", t.What, t.Line, short(t.Took))
 	}
-	return fmt.Sprintf("%s (line %d) took %s, %v allowed", t.What, t.Line, short(t.Took), t.Within)
+	return fmt.Sprintf("%s (line %d) took %s, %s allowed", t.What, t.Line, short(t.Took), short(t.Within))
 }
 
 // awaited is something that came of itself: an audit record.

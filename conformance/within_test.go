@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,5 +141,29 @@ func TestLimits(t *testing.T) {
 	s, err := LoadSUT(file)
 	if err != nil || s.Timeout != 40*time.Second || s.Patience != 20*time.Second || s.Limits["query"] != 2*time.Second {
 		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// TestReportsOfTimes: what a case allowed and what it took stands in every form of the report; what was not bounded only where programs read.
+func TestReportsOfTimes(t *testing.T) {
+	c, err := parseCase("iti18/timed", timedCase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep := &Report{Results: []Result{{Case: c, Name: c.Name, Took: 1500 * time.Millisecond, Notes: []string{"a note"},
+		Times: []Timing{{4, "register", 20 * time.Millisecond, 0}, {8, "query", 1300 * time.Millisecond, 10 * time.Second}}}}}
+	const line = "query (line 8) took 1.3 s, 10.0 s allowed"
+	var html, junit, text strings.Builder
+	if err := errors.Join(rep.HTML(&html), rep.JUnit(&junit), rep.JSON(&text)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct{ in, text string }{{html.String(), "<li>" + line + "</li>"}, {html.String(), "timed · 1.5 s"}, {junit.String(), `time="1.500"`},
+		{junit.String(), "<system-out>a note&#xA;" + line + "</system-out>"}, {text.String(), `"took_ns": 1300000000`}, {text.String(), `"within_ns": 10000000000`}, {text.String(), `"what": "register"`}} {
+		if !strings.Contains(want.in, want.text) {
+			t.Errorf("there is no %q in %s", want.text, want.in)
+		}
+	}
+	if strings.Contains(html.String()+junit.String(), "register (line 4)") {
+		t.Error("what was not bounded is shown to people")
 	}
 }

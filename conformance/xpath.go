@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/antchfx/xpath"
 )
@@ -21,26 +20,20 @@ var prefixes = map[string]string{
 	"xs": "http://www.w3.org/2001/XMLSchema", "xsi": "http://www.w3.org/2001/XMLSchema-instance", "xml": "http://www.w3.org/XML/1998/namespace",
 }
 
-// maxSearched is how many elements an answer may have in which an expression is looked for: some take time that grows with the square of it.
-const maxSearched = 100_000
+// maxSearched and maxDepth bound the trees in which an expression is looked for: some take time that grows with the square of the elements, or with their depth.
+const (
+	maxSearched = 100_000
+	maxDepth    = 256
+)
 
 var anyOf = regexp.MustCompile(`\w:\*`)
 
-var expressions sync.Map // text to *xpath.Expr
-
-// compiled is an XPath 1.0 expression with the prefixes of cases.
+// compiled is an XPath 1.0 expression with the prefixes of cases, for one use: the library keeps its place in it.
 func compiled(expression string) (*xpath.Expr, error) {
-	if e, ok := expressions.Load(expression); ok {
-		return e.(*xpath.Expr), nil
-	}
 	if anyOf.MatchString(expression) {
 		return nil, errors.New("PREFIX:* finds nothing with the library: *[namespace-uri()='...'] does")
 	}
-	e, err := xpath.CompileWithNS(expression, prefixes)
-	if err == nil {
-		expressions.Store(expression, e)
-	}
-	return e, err
+	return xpath.CompileWithNS(expression, prefixes)
 }
 
 // evaluate gives the values of an expression: the text of each node, or the one number, text, true or false.
@@ -48,8 +41,8 @@ func evaluate(root *node, expression string) ([]string, error) {
 	if root == nil {
 		return nil, errors.New("it is no XML")
 	}
-	if n := root.size(maxSearched); n > maxSearched {
-		return nil, fmt.Errorf("it has more than %d elements", maxSearched)
+	if err := root.searchable(); err != nil {
+		return nil, err
 	}
 	e, err := compiled(expression)
 	if err != nil {
@@ -69,14 +62,20 @@ func evaluate(root *node, expression string) ([]string, error) {
 	}
 }
 
-// size counts the elements of a tree, and stops beyond a limit.
-func (n *node) size(limit int) int {
-	count := 0
-	for todo := []*node{n}; len(todo) > 0 && count <= limit; count++ {
-		last := todo[len(todo)-1]
-		todo = append(todo[:len(todo)-1], last.Kids...)
+// searchable is an error for a tree that is too large or too deep.
+func (n *node) searchable() error {
+	count, level := 0, []*node{n}
+	for depth := 1; len(level) > 0; depth++ {
+		if count += len(level); count > maxSearched || depth > maxDepth {
+			return fmt.Errorf("it has more than %d elements, or is deeper than %d of them", maxSearched, maxDepth)
+		}
+		var below []*node
+		for _, one := range level {
+			below = append(below, one.Kids...)
+		}
+		level = below
 	}
-	return count
+	return nil
 }
 
 // asked is a line EXPR HOW VALUE taken apart; HOW is the last word of these that stands outside of brackets and quotes.

@@ -91,7 +91,16 @@ func TestXPathLines(t *testing.T) {
 		t.Error("what is no XML holds something")
 	}
 	wide := &node{Kids: slices.Repeat([]*node{{}}, maxSearched)}
-	if err := ask(wide, "//a absent"); err == nil || !strings.Contains(err.Error(), "more than") {
+	deep := &node{}
+	for range maxDepth {
+		deep = &node{Kids: []*node{deep}}
+	}
+	for _, n := range []*node{wide, deep} {
+		if err := ask(n, "//a absent"); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Error(err)
+		}
+	}
+	if err := ask(deep.Kids[0], "//a absent"); err != nil {
 		t.Error(err)
 	}
 }
