@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -217,5 +219,21 @@ func TestAuditNotChecked(t *testing.T) {
 	var b strings.Builder
 	if err := rep.Text(&b); err != nil || !strings.Contains(b.String(), "AUDIT NOT CHECKED") {
 		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// TestTheReadmeSaysEverything: every word that a case may use, every prefix and every limit stands in suite/README.md.
+func TestTheReadmeSaysEverything(t *testing.T) {
+	text, err := files.ReadFile("suite/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, names := range map[string][]string{"step": slices.Collect(maps.Keys(verbs)), "expectation": slices.Collect(maps.Keys(expectations)),
+		"prefix": slices.Collect(maps.Keys(prefixes)), "limit": Limits()} {
+		for _, name := range names {
+			if !regexp.MustCompile("`" + regexp.QuoteMeta(name) + "[` ]").Match(text) {
+				t.Errorf("suite/README.md does not say the %s %s", kind, name)
+			}
+		}
 	}
 }
