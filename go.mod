@@ -33,6 +33,7 @@ require (
 
 require (
 	github.com/alecthomas/kong v1.17.0
+	github.com/antchfx/xpath v1.3.9
 	github.com/beevik/etree v1.7.0
 	github.com/beevik/ntp v1.5.0
 	github.com/chromedp/chromedp v0.23.0

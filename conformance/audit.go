@@ -31,6 +31,7 @@ type record struct {
 	outcome     string
 	text        string // everything, with base64 values decoded beside
 	raw         string // as it came
+	came        time.Time
 }
 
 // ListenAudit opens the receiver; Close ends it.
@@ -88,13 +89,14 @@ func (a *Audit) receive(r *bufio.Reader) {
 		if _, err := io.ReadFull(r, b); err != nil {
 			return
 		}
-		a.take(string(b))
+		a.take(string(b), time.Now())
 	}
 }
 
 // take adds a message that came.
-func (a *Audit) take(text string) {
+func (a *Audit) take(text string, came time.Time) {
 	rec, err := readRecord(text)
+	rec.came = came.Round(0).UTC() // as it is in evidence
 	if a == nil || err != nil {
 		return
 	}

@@ -186,7 +186,7 @@ func (c *consumers) wait(ctx context.Context, limit time.Duration, name, about s
 }
 
 // answerWith: answer-with NAME CODE...; what a consumer says to the next messages about the case before it takes one: AE, AR, or hang-up.
-func (s *story) answerWith(st Step) error {
+func (s *story) answerWith(_ context.Context, st Step) error {
 	if len(st.Args) < 2 {
 		return errors.New("answer-with names a consumer and what it says")
 	}

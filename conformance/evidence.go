@@ -47,24 +47,27 @@ type RunInfo struct {
 
 // SystemInfo is what the description of a system says, but for its certificates and keys.
 type SystemInfo struct {
-	Name               string            `json:"name"`
-	Registry           string            `json:"registry"`
-	Repository         string            `json:"repository"`
-	Patients           string            `json:"patients"`
-	MLLP               string            `json:"mllp"`
-	RepositoryUniqueID string            `json:"repository_unique_id"`
-	HomeCommunityID    string            `json:"home_community_id"`
-	PatientDomain      string            `json:"patient_domain"`
-	Places             bool              `json:"places"`
-	Profile            map[string]string `json:"profile,omitempty"`
-	Known              map[string]string `json:"known,omitempty"`
-	Hospitals          map[string]string `json:"hospitals,omitempty"`
-	DMP                string            `json:"dmp,omitempty"`
-	People             People            `json:"people"`
-	Mail               Mail              `json:"mail"`
-	Rules              string            `json:"rules,omitempty"`
-	Keeper             AuditRepository   `json:"audit_repository"`
-	Consumers          map[string]string `json:"consumers,omitempty"`
+	Name               string                   `json:"name"`
+	Registry           string                   `json:"registry"`
+	Repository         string                   `json:"repository"`
+	Patients           string                   `json:"patients"`
+	MLLP               string                   `json:"mllp"`
+	RepositoryUniqueID string                   `json:"repository_unique_id"`
+	HomeCommunityID    string                   `json:"home_community_id"`
+	PatientDomain      string                   `json:"patient_domain"`
+	Places             bool                     `json:"places"`
+	Profile            map[string]string        `json:"profile,omitempty"`
+	Known              map[string]string        `json:"known,omitempty"`
+	Hospitals          map[string]string        `json:"hospitals,omitempty"`
+	DMP                string                   `json:"dmp,omitempty"`
+	People             People                   `json:"people"`
+	Mail               Mail                     `json:"mail"`
+	Rules              string                   `json:"rules,omitempty"`
+	Keeper             AuditRepository          `json:"audit_repository"`
+	Consumers          map[string]string        `json:"consumers,omitempty"`
+	Timeout            time.Duration            `json:"timeout_ns"`
+	Patience           time.Duration            `json:"patience_ns"`
+	Limits             map[string]time.Duration `json:"limits_ns,omitempty"`
 }
 
 // caseRecord is verdict.json.
@@ -184,7 +187,7 @@ func (p *Pack) Close(r *Runner, began time.Time, key *SigningKey) error {
 	}
 	s := r.SUT
 	info := RunInfo{Tool: Version(), Edition: Edition(), Suite: r.Suite.Digest(), Began: began.UTC(), Ended: time.Now().UTC(), System: SystemInfo{s.Name, s.Registry, s.Repository, s.Patients, s.MLLP,
-		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People, s.Mail, s.Rules, s.Keeper, s.Consumers}}
+		s.RepositoryUniqueID, s.HomeCommunityID, s.PatientDomain, s.Places, s.Profile, s.Known, s.Hospitals, s.DMP, s.People, s.Mail, s.Rules, s.Keeper, s.Consumers, s.Timeout, s.Patience, s.Limits}}
 	if err := p.json("run.json", info); err != nil {
 		return err
 	}

@@ -15,13 +15,16 @@ type check struct {
 	a      *answer
 	faults []string
 	notes  []string // what could not be checked
+
+	awaited []awaited // what came of itself
+	timings []Timing
 }
 
 func (k *check) wrong(l Line, format string, args ...any) {
 	k.faults = append(k.faults, fmt.Sprintf("line %d: %s %s: ", l.Number, l.Verb, l.Rest)+fmt.Sprintf(format, args...))
 }
 
-// expectations are the words of an expect block. Those that are nil here are gathered by problems.
+// expectations are the words of an expect block. Those that are nil here are gathered by others.
 var expectations = map[string]func(context.Context, *check, Line){
 	"status": expectStatus, "http": expectHTTP, "fault": expectFault, "error": nil, "warning": nil, "count": expectCount, "objects": expectObjects,
 	"association": expectAssociation, "attribute": expectAttribute, "capture": expectCapture, "document": expectDocument, "stored": expectStored,
@@ -31,18 +34,27 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"record": expectRecord, "heard": expectHeard,
 	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "outcomes": expectOutcomes, "message": expectMessage,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
+	"xpath": expectXPath, "within": nil, // said by timed, when everything of the step has come
 	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered,
+}
+
+// forms are what a line without variables is held to when a case is read: the error says what is wrong with it.
+var forms = map[string]func(rest string) error{
+	"xpath":  func(rest string) error { _, err := parseAsked(rest); return err },
+	"within": func(rest string) error { _, err := duration(rest); return err },
 }
 
 // judge holds the last answer against the expectations of its step.
 func (s *story) judge(ctx context.Context, st Step) *check {
 	k := &check{s: s, st: st, a: s.last}
-	if st.Verb == "next-second" || st.Verb == "counter" {
+	if verbs[st.Verb].silent {
 		return k
 	}
-	if st.Verb != "answer-with" && !st.Together { // how those together ended is said by their outcomes
+	if !st.Together { // how those together ended is said by their outcomes
 		k.manners()
-		k.problems(ctx)
+		if owes := verbs[st.Verb].owes; owes != nil {
+			owes(k, ctx)
+		}
 	}
 	for _, l := range st.Expect {
 		rest, err := s.expand(ctx, l.Rest)
@@ -55,20 +67,26 @@ func (s *story) judge(ctx context.Context, st Step) *check {
 			f(ctx, k, l)
 		}
 	}
+	k.timed(ctx)
 	return k
 }
 
-// problems compares errors and warnings, all of them, with those expected; and the outcome, when nothing else says how the step ends.
-func (k *check) problems(ctx context.Context) {
+// ends tells that a line says how the step ends.
+func (k *check) ends() bool {
+	return slices.ContainsFunc(k.st.Expect, func(l Line) bool {
+		return slices.Contains([]string{"status", "http", "fault", "ack", "outcome"}, l.Verb)
+	})
+}
+
+// registered compares errors and warnings of a registry or repository, all of them, with those expected; and the status, when nothing else says how the step ends.
+func (k *check) registered(ctx context.Context) {
 	var want []string
 	anywhere := map[string]bool{} // codes expected without a location
-	end, failed := false, false
+	failed := false
 	for _, l := range k.st.Expect {
 		switch l.Verb {
 		case "refused", "accepted":
-			if k.st.Verb != "mail" {
-				return // they look at the errors themselves
-			}
+			return // they look at the errors themselves
 		case "error", "warning":
 			rest, err := k.s.expand(ctx, l.Rest)
 			if err != nil {
@@ -76,36 +94,9 @@ func (k *check) problems(ctx context.Context) {
 			}
 			want, failed = append(want, k.named(l.Verb, rest)), failed || l.Verb == "error"
 			anywhere[rest] = true
-		case "status", "http", "fault", "ack", "outcome":
-			end = true
 		}
 	}
-	if k.st.Verb == "mail" {
-		k.mailed(ctx)
-		return
-	}
-	if slices.Contains([]string{"post", "get", "report", "ask-audit", "connect", "told"}, k.st.Verb) {
-		return
-	}
-	if k.a.er7 != "" || k.st.Verb == "feed3" {
-		if code := k.a.ack(); !end && code != "AA" && code != "CA" && code != "AE" {
-			k.faults = append(k.faults, fmt.Sprintf("line %d: the feed was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
-		}
-		return
-	}
-	if k.st.Verb == "rights" || k.st.Verb == "worklist" || k.st.Verb == "certify" {
-		if !end {
-			expectOutcome(ctx, k, Line{k.st.Line, "outcome", "DMPOk"})
-		}
-		return
-	}
-	if k.st.Verb == "query3" || k.st.Verb == "record" {
-		if code := k.a.ack(); !end && code != "AA" && code != "CA" {
-			k.faults = append(k.faults, fmt.Sprintf("line %d: the query was acknowledged with %q %s", k.st.Line, code, clip(k.a)))
-		}
-		return
-	}
-	if !end {
+	if !k.ends() {
 		outcome := "Success"
 		if failed {
 			outcome = "Failure"
@@ -128,6 +119,28 @@ func (k *check) problems(ctx context.Context) {
 	// Two findings at one place count as one: how many sentences a system needs is its own affair.
 	if want, got = slices.Compact(want), slices.Compact(got); !slices.Equal(want, got) {
 		k.faults = append(k.faults, fmt.Sprintf("line %d: expected\n\t%s\nbut the answer has\n\t%s", k.st.Line, strings.Join(want, "\n\t"), strings.Join(got, "\n\t")))
+	}
+}
+
+// fed judges the acknowledgement of a feed.
+func (k *check) fed(context.Context) { k.acknowledged("the feed", "AA", "CA") }
+
+// asked judges the answer to a query of HL7 v2. One that finds nobody is AE: its lines say so.
+func (k *check) asked(context.Context) { k.acknowledged("the query", "AA", "CA", "AE") }
+
+// answered3 judges the answer to a query of HL7 v3, or about a record.
+func (k *check) answered3(context.Context) { k.acknowledged("the query", "AA", "CA") }
+
+func (k *check) acknowledged(what string, codes ...string) {
+	if code := k.a.ack(); !k.ends() && !slices.Contains(codes, code) {
+		k.faults = append(k.faults, fmt.Sprintf("line %d: %s was acknowledged with %q %s", k.st.Line, what, code, clip(k.a)))
+	}
+}
+
+// served judges the answer of a service of rights or patients.
+func (k *check) served(ctx context.Context) {
+	if !k.ends() {
+		expectOutcome(ctx, k, Line{k.st.Line, "outcome", "DMPOk"})
 	}
 }
 
@@ -277,8 +290,17 @@ func expectAttribute(_ context.Context, k *check, l Line) {
 	k.wrong(l, "it is %q", got)
 }
 
-// expectCapture: capture NAME = OBJECT.ATTRIBUTE, or SEG-N of an HL7 v2 answer, for ${NAME} in later steps.
+// expectCapture: capture NAME = OBJECT.ATTRIBUTE, or SEG-N of an HL7 v2 answer, or capture NAME xpath EXPR, for ${NAME} in later steps.
 func expectCapture(_ context.Context, k *check, l Line) {
+	if name, expression, ok := strings.Cut(l.Rest, " xpath "); ok {
+		vs, err := evaluate(k.a.tree(), expression)
+		if err != nil || len(vs) == 0 || vs[0] == "" {
+			k.wrong(l, "it is absent %v", err)
+			return
+		}
+		k.s.captured[strings.TrimSpace(name)] = vs[0]
+		return
+	}
 	name, path, _ := strings.Cut(l.Rest, "=")
 	if segment, number, ok := strings.Cut(strings.TrimSpace(path), "-"); ok && k.a.er7 != "" {
 		n, err := strconv.Atoi(number)
@@ -355,16 +377,18 @@ func (k *check) expectAnyRecord(ctx context.Context, l Line, from int, fits func
 		k.wrong(l, "transaction and outcome are due")
 		return
 	}
-	i, ok := k.s.r.audit.wait(ctx, from, k.s.r.SUT.Patience, func(i int, r record) bool {
+	patience := k.patience(ctx)
+	i, ok := k.s.r.audit.wait(ctx, from, patience, func(i int, r record) bool {
 		return !k.s.audited[i] && r.transaction == words[0] && r.outcome == words[1] && (len(words) < 3 || strings.Contains(r.text, words[2])) && fits(r)
 	})
 	if !ok {
-		k.wrong(l, "no such record came within %v", k.s.r.SUT.Patience)
+		k.wrong(l, "no such record came within %v", patience)
 		return
 	}
 	k.s.audited[i] = true
 	rec := k.s.r.audit.at(i)
 	k.s.heard = &rec
+	k.awaited = append(k.awaited, awaited{"the audit record of " + words[0], rec.came})
 }
 
 func expectAck(_ context.Context, k *check, l Line) {

@@ -16,6 +16,7 @@ var inWords = map[string]string{
 	"stored": "the registry holds {} of it, as before", "kept": "the registry keeps {} of it", "audit": "an audit record comes: transaction, outcome, text: {}", "heard": "an audit record of the node comes: {}", "record": "that audit record has: {}", "found": "so many events are found: {}", "json": "the answer has: {}",
 	"unchanged": "what was reported is kept byte for byte {}", "handshake": "the handshake is {}", "outcomes": "what was sent at once ends, in any order, as {}", "message": "the message has: {}", "says": "the answer holds the text {}",
 	"hides": "the answer does not hold the text {}", "header": "the HTTP header says {}", "packaging": "the answer is framed as {}", "context": "some codeContext holds {}",
+	"within": "every answer of the step, and whatever it waits for, comes within {}", "xpath": "in the answer, {}",
 	"segments": "the answer has so many segments: {}", "response": "the queryResponseCode, and the persons in all, told and left: {}", "detail": "the acknowledgement has the detail {}",
 	"identifiers": "the patients of the answer have these identifiers and no others: {}", "refused": "the submission fails; every error is one of the first list, one of them at a place of the second: {}", "accepted": "the submission is accepted without an error",
 	"outcome": "the status of the answer is {}", "rows": "the rows of the answer are so many, or say in a field: {}", "state": "the record of the patient is {}",
@@ -30,6 +31,7 @@ var lookAt = map[string]string{
 	"kept": "whether checks come before the transaction, and whether a refusal rolls all of it back", "audit": "whether the actor audits refusals too, and where it sends its records (audit: host:port in the description of the system)",
 	"fault": "the SOAP stack: code, subcode, HTTP status", "attribute": "how the attribute is stored and written again", "objects": "the criteria of the query, and the status of the objects", "ack": "the acknowledgement code of the interface engine",
 	"answer": "the order of the checks, and which reason each gives", "smtp": "what the door knows before it takes a message",
+	"within": "what the system does before it answers, and whether it waits for somebody", "xpath": "how the answer is written: which elements stand in which",
 	"document": "how parts are read and written: transfer encoding, Content-ID, the last bytes",
 }
 
@@ -57,7 +59,7 @@ func (s *Suite) Explain(w io.Writer, c *Case) error {
 		if body := strings.TrimSpace(st.Body); body != "" {
 			fmt.Fprintln(&b, indent(body))
 		}
-		if len(st.Expect) == 0 && st.Verb != "next-second" && st.Verb != "counter" {
+		if len(st.Expect) == 0 && !verbs[st.Verb].silent {
 			fmt.Fprintln(&b, "  Expected: success, without an error or a warning")
 		}
 		for _, l := range st.Expect {

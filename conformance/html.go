@@ -18,7 +18,7 @@ var page = template.Must(template.New("report").Parse(reportPage))
 // pageCase is one case on the page.
 type pageCase struct {
 	Name, Folder, Verdict, Note, Cites, Text, Why, Took string
-	Faults, Notes                                       []string
+	Faults, Notes, Limits                               []string
 	Exchanges                                           []pageExchange
 }
 
@@ -63,7 +63,7 @@ func (r *Report) HTML(w io.Writer) error {
 }
 
 func (r Result) page() pageCase {
-	c := pageCase{Name: r.Name, Folder: r.folder(), Verdict: r.Verdict(), Faults: r.Faults, Notes: r.Notes, Why: r.Skipped + r.Known, Took: short(r.Took)}
+	c := pageCase{Name: r.Name, Folder: r.folder(), Verdict: r.Verdict(), Faults: r.Faults, Notes: r.Notes, Limits: r.limits(), Why: r.Skipped + r.Known, Took: short(r.Took)}
 	if r.Case != nil {
 		c.Note, c.Cites = r.Case.Note, strings.Join(r.Case.Cites, "; ")
 	}

@@ -88,6 +88,7 @@ func (s *story) compose(ctx context.Context, st Step) (*message, error) {
 	m.parts = parts
 	m.envelope = `<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="` + nsEnvelope + `" xmlns:wsa="` + nsWSA + `"><env:Header>` +
 		`<wsa:Action env:mustUnderstand="true">` + m.tx.action + `</wsa:Action><wsa:MessageID>` + m.id + `</wsa:MessageID>` +
+		`<wsa:ReplyTo><wsa:Address>` + nsWSA + `/anonymous</wsa:Address></wsa:ReplyTo>` + // IHE-WSA102 of ITI TF-2 V.3.2.2
 		`<wsa:To env:mustUnderstand="true">` + escape(s.r.SUT.url(m.target)) + `</wsa:To></env:Header><env:Body>` + body + `</env:Body></env:Envelope>`
 	return m, nil
 }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Replayed is a case judged again from its evidence.
@@ -16,6 +18,7 @@ type Replayed struct {
 	Name     string
 	Was, Is  string // verdicts
 	Faults   []string
+	Notes    []string
 	Differed []int // exchanges whose request the suite would write in another way today
 }
 
@@ -103,10 +106,10 @@ func replayCase(ctx context.Context, fsys fs.FS, dir string, rec *caseRecord, su
 	}
 	sut := &SUT{Name: system.Name, Registry: system.Registry, Repository: system.Repository, Patients: system.Patients, MLLP: system.MLLP, RepositoryUniqueID: system.RepositoryUniqueID,
 		HomeCommunityID: system.HomeCommunityID, PatientDomain: system.PatientDomain, Places: system.Places, Profile: system.Profile, Known: system.Known, Hospitals: system.Hospitals, DMP: system.DMP, People: system.People, Mail: system.Mail, Rules: system.Rules,
-		Keeper: system.Keeper, Consumers: system.Consumers}
+		Keeper: system.Keeper, Consumers: system.Consumers, Timeout: cmp.Or(system.Timeout, time.Minute), Patience: system.Patience, Limits: system.Limits}
 	r := &Runner{Suite: suite, SUT: sut, audit: t.audit, run: rec.Run, seed: rec.Seed}
 	res := r.runOn(ctx, c, t)
-	return Replayed{rec.Name, rec.Verdict, res.Verdict(), res.Faults, t.drift}, nil
+	return Replayed{rec.Name, rec.Verdict, res.Verdict(), res.Faults, res.Notes, t.drift}, nil
 }
 
 // packedTape reads the exchanges of a case.

@@ -145,12 +145,12 @@ func (r *Report) JUnit(w io.Writer) error {
 	for _, res := range r.Results {
 		folder := res.folder()
 		name := strings.TrimPrefix(res.Name, folder+"/")
-		c := junitCase{Class: folder, Name: name, Time: seconds(res.Took), Out: strings.Join(res.Notes, "\n")}
+		c := junitCase{Class: folder, Name: name, Time: seconds(res.Took), Out: strings.Join(append(slices.Clone(res.Notes), res.limits()...), "\n")}
 		switch res.Verdict() {
 		case "skipped":
 			c.Skipped = &junitMessage{Message: res.Skipped}
 		case "known":
-			c.Out = strings.Join(append([]string{"known: " + res.Known}, res.Faults...), "\n")
+			c.Out = strings.Join(slices.Concat([]string{"known: " + res.Known}, res.Faults, res.limits()), "\n")
 		case "failed":
 			c.Failure = &junitMessage{Message: res.Faults[0], Text: strings.Join(res.Faults, "\n")}
 		}
@@ -162,6 +162,17 @@ func (r *Report) JUnit(w io.Writer) error {
 	e := xml.NewEncoder(w)
 	e.Indent("", "  ")
 	return e.Encode(s)
+}
+
+// limits says how long what a case bounds took.
+func (r Result) limits() []string {
+	var out []string
+	for _, t := range r.Times {
+		if t.Within > 0 {
+			out = append(out, t.String())
+		}
+	}
+	return out
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

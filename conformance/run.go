@@ -58,6 +58,7 @@ type Result struct {
 	Line    int           `json:"line,omitempty"`        // of the step at which it failed
 	Known   string        `json:"known,omitempty"`       // why the system differs here, as its description says
 	Notes   []string      `json:"not_checked,omitempty"` // what could not be checked
+	Times   []Timing      `json:"times,omitempty"`       // of its steps
 
 	tape *tape // what was sent and what came
 }
@@ -90,7 +91,7 @@ func NewRunner(suite *Suite, sut *SUT, audit *Audit) (*Runner, error) {
 // Close ends what listens.
 func (r *Runner) Close() { r.consumers.close() }
 
-// caseLimit is how long a case may take.
+// caseLimit is how long a case may take, where the description does not allow longer for an exchange.
 const caseLimit = 60 * time.Second
 
 // Run replays one case.
@@ -118,7 +119,8 @@ func (r *Runner) runOn(ctx context.Context, c *Case, on *tape) Result {
 
 // playOn plays the steps of a case.
 func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
-	ctx, cancel := context.WithTimeout(ctx, caseLimit)
+	limit := max(caseLimit, 2*r.SUT.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the case took longer than %v", limit))
 	defer cancel()
 	began := time.Now()
 	res := Result{Case: c, Name: c.Name, tape: on}
@@ -138,8 +140,9 @@ func (r *Runner) playOn(ctx context.Context, c *Case, on *tape) Result {
 			res.Faults, res.Line = append(res.Faults, fmt.Sprintf("line %d: %s: %v", st.Line, st.Verb, err)), st.Line
 			break
 		}
+		s.clocked(st, len(steps))
 		k := s.judge(ctx, st)
-		res.Faults, res.Notes = append(res.Faults, k.faults...), append(res.Notes, k.notes...)
+		res.Faults, res.Notes, res.Times = append(res.Faults, k.faults...), append(res.Notes, k.notes...), append(res.Times, k.timings...)
 		if len(k.faults) > 0 {
 			res.Line = st.Line
 			break // what follows builds on what failed

@@ -21,6 +21,8 @@ import (
 //
 // A coded value is code^system^text; what begins with syslog@ is about the syslog message around it. HOW is = (all the values, divided by ;;), holds (one of them has the text
 // in it), decoded (likewise, of base64), like (one of them matches a regular expression), count, or absent.
+//
+// A PATH that begins with a stroke is XPath, and the line is like one of xpath: record //ActiveParticipant[@UserIsRequestor='true'] count 1.
 func expectRecord(_ context.Context, k *check, l Line) {
 	if k.s.r.audit == nil {
 		return // said at the audit line
@@ -32,8 +34,17 @@ func expectRecord(_ context.Context, k *check, l Line) {
 		return
 	}
 	root, err := recordNode(k.s.heard.raw)
+	if err == nil && strings.HasPrefix(place, "/") {
+		if err = ask(root, l.Rest); err != nil {
+			err = fmt.Errorf("%w in %s", err, k.s.heard.raw)
+		}
+		place = ""
+	}
 	if err != nil {
 		k.wrong(l, "%v", err)
+		return
+	}
+	if place == "" {
 		return
 	}
 	got, err := follow(root, place)

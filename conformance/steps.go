@@ -9,57 +9,69 @@ import (
 	"time"
 )
 
+// verb is how the steps of one kind are played and judged.
+type verb struct {
+	play   func(*story, context.Context, Step) error
+	owes   func(*check, context.Context) // judges what the answer owes when no line of the step says how it ends; nil: nothing
+	silent bool                          // nothing is sent: there is nothing to judge
+	beside bool                          // it may be made together with others
+}
+
+// verbs are the words that begin a step.
+var verbs = map[string]verb{
+	"register": {play: (*story).submit, owes: (*check).registered, beside: true},
+	"provide":  {play: (*story).submit, owes: (*check).registered, beside: true},
+	"update":   {play: (*story).submit, owes: (*check).registered, beside: true},
+	"restrict": {play: (*story).submit, owes: (*check).registered, beside: true},
+	"remove":   {play: (*story).submit, owes: (*check).registered, beside: true},
+	"destroy":  {play: (*story).submit, owes: (*check).registered, beside: true},
+	"query":    {play: (*story).submit, owes: (*check).registered},
+	"multi":    {play: (*story).submit, owes: (*check).registered},
+	"retrieve": {play: (*story).submit, owes: (*check).registered},
+
+	"feed":   {play: (*story).feed, owes: (*check).fed, beside: true},
+	"ask":    {play: (*story).feed, owes: (*check).asked},
+	"feed3":  {play: (*story).feed3, owes: (*check).fed},
+	"query3": {play: (*story).query3, owes: (*check).answered3},
+
+	"record":   {play: (*story).record, owes: (*check).answered3},
+	"rights":   {play: (*story).service, owes: (*check).served},
+	"worklist": {play: (*story).service, owes: (*check).served},
+	"certify":  {play: (*story).service, owes: (*check).served},
+	"counter":  {play: (*story).counter, silent: true},
+
+	"mail":        {play: (*story).mail, owes: (*check).mailed},
+	"post":        {play: (*story).raw},
+	"get":         {play: (*story).raw},
+	"report":      {play: (*story).report},
+	"ask-audit":   {play: (*story).askAudit},
+	"connect":     {play: (*story).connect},
+	"told":        {play: (*story).told},
+	"answer-with": {play: (*story).answerWith, silent: true},
+	"next-second": {play: (*story).nextSecond, silent: true},
+}
+
 // play does one step: write the message, send it, keep the answer.
 func (s *story) play(ctx context.Context, st Step) error {
 	s.sent = nil
-	switch st.Verb {
-	case "register", "provide", "query", "multi", "retrieve", "update", "restrict", "remove", "destroy":
-		m, err := s.compose(ctx, st)
-		if err != nil {
+	return verbs[st.Verb].play(s, ctx, st)
+}
+
+// submit does a step about documents and their metadata.
+func (s *story) submit(ctx context.Context, st Step) error {
+	m, err := s.compose(ctx, st)
+	if err != nil {
+		return err
+	}
+	s.sent = m
+	if m.sub != nil && expects(st, "stored") {
+		if s.before, err = s.holdings(ctx, m.sub); err != nil {
 			return err
 		}
-		s.sent = m
-		if m.sub != nil && expects(st, "stored") {
-			if s.before, err = s.holdings(ctx, m.sub); err != nil {
-				return err
-			}
-		}
-		s.seen = s.r.audit.count()
-		s.last, err = s.exchange(ctx, m)
-		return err
-	case "feed", "ask":
-		return s.feed(ctx, st)
-	case "feed3":
-		return s.feed3(ctx, st)
-	case "query3":
-		return s.query3(ctx, st)
-	case "record":
-		return s.record(ctx, st)
-	case "rights", "worklist", "certify":
-		return s.service(ctx, st)
-	case "counter":
-		return s.counter(ctx, st)
-	case "mail":
-		return s.mail(ctx, st)
-	case "post", "get":
-		return s.raw(ctx, st)
-	case "report":
-		return s.report(ctx, st)
-	case "ask-audit":
-		return s.askAudit(ctx, st)
-	case "connect":
-		return s.connect(ctx, st)
-	case "told":
-		return s.told(ctx, st)
-	case "answer-with":
-		return s.answerWith(st)
-	case "next-second":
-		if s.r.SUT.replaying() {
-			return nil
-		}
-		return nextSecond(ctx)
 	}
-	return fmt.Errorf("step %s cannot be played", st.Verb)
+	s.seen = s.r.audit.count()
+	s.last, err = s.exchange(ctx, m)
+	return err
 }
 
 func expects(st Step, verb string) bool {
@@ -263,7 +275,10 @@ func (s *story) raw(ctx context.Context, st Step) error {
 }
 
 // nextSecond waits until the clock shows another second: times of the standard count no smaller.
-func nextSecond(ctx context.Context) error {
+func (s *story) nextSecond(ctx context.Context, _ Step) error {
+	if s.r.SUT.replaying() {
+		return nil
+	}
 	now := time.Now()
 	t := time.NewTimer(now.Truncate(time.Second).Add(time.Second).Sub(now))
 	defer t.Stop()

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -92,13 +93,19 @@ func (b *submission) add(kind, template, name, id string, more map[string]string
 // line obeys one line of a register or provide step; it tells false for a verb that is about the message, not the submission.
 func (b *submission) line(verb, rest string) (bool, error) {
 	words := strings.Fields(rest)
-	need := map[string]int{"entry": 1, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1, "version": 3, "status": 3, "submit": 1, "wrote": 1}[verb]
+	need := map[string]int{"entry": 1, "entries": 2, "folder": 1, "put": 3, "link": 3, "refer": 1, "document": 1, "without": 1, "extra": 1, "no": 1, "version": 3, "status": 3, "submit": 1, "wrote": 1}[verb]
 	if len(words) < need {
 		return true, fmt.Errorf("%s wants %d words", verb, need)
 	}
 	switch verb {
 	case "entry":
 		return true, b.brought("DocumentEntry", "entry", words)
+	case "entries": // entries NAME N: NAME1 to NAMEN
+		n, err := strconv.Atoi(words[1])
+		for i := 1; i <= n && err == nil; i++ {
+			err = b.brought("DocumentEntry", "entry", []string{fmt.Sprint(words[0], i)})
+		}
+		return true, err
 	case "folder":
 		return true, b.brought("Folder", "folder", words)
 	case "link":

@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -106,12 +107,6 @@ func (s *Suite) Match(patterns ...string) []*Case {
 	return out
 }
 
-// verbs are the words that begin a step.
-var verbs = []string{"register", "provide", "query", "multi", "retrieve", "update", "restrict", "remove", "destroy", "feed", "feed3", "query3", "ask", "record", "rights", "worklist", "certify", "counter", "mail", "post", "get", "next-second", "expect"}
-
-// doorVerbs begin those at other doors than the ones of documents and patients.
-var doorVerbs = []string{"report", "ask-audit", "connect", "told", "answer-with"}
-
 func parseCase(name, text string) (*Case, error) {
 	c := &Case{Name: name, Text: text, Requires: map[string]string{}}
 	note, sections := split(text)
@@ -144,27 +139,38 @@ func parseCase(name, text string) (*Case, error) {
 		if at {
 			words = words[1:]
 		}
-		if known := slices.Concat(verbs, doorVerbs); len(words) == 0 || !slices.Contains(known, words[0]) {
-			return nil, fmt.Errorf("line %d: %q is no step; known: %s", sec.line, sec.title, strings.Join(known, ", "))
-		}
-		if words[0] != "expect" {
-			c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body, Together: at})
+		if len(words) > 0 && words[0] == "expect" {
+			if err := c.expect(sec); err != nil {
+				return nil, err
+			}
 			continue
 		}
-		if len(c.Steps) == 0 {
-			return nil, fmt.Errorf("line %d: expect comes before any step", sec.line)
+		if len(words) == 0 || verbs[words[0]].play == nil {
+			return nil, fmt.Errorf("line %d: %q is no step; known: %s", sec.line, sec.title, strings.Join(slices.Sorted(maps.Keys(verbs)), ", "))
 		}
-		lines, err := expectLines(sec)
-		if err != nil {
-			return nil, err
+		if at && !verbs[words[0]].beside {
+			return nil, fmt.Errorf("line %d: %s is not made together with others", sec.line, words[0])
 		}
-		last := &c.Steps[len(c.Steps)-1]
-		last.Expect = append(last.Expect, lines...)
+		c.Steps = append(c.Steps, Step{Line: sec.line, Verb: words[0], Args: words[1:], Body: sec.body, Together: at})
 	}
 	if len(c.Steps) == 0 {
 		return nil, fmt.Errorf("the case has no step")
 	}
 	return c, nil
+}
+
+// expect adds the lines of an expect block to the step before it.
+func (c *Case) expect(sec section) error {
+	if len(c.Steps) == 0 {
+		return fmt.Errorf("line %d: expect comes before any step", sec.line)
+	}
+	last := &c.Steps[len(c.Steps)-1]
+	if verbs[last.Verb].silent {
+		return fmt.Errorf("line %d: nothing comes of %s that could be expected", sec.line, last.Verb)
+	}
+	lines, err := expectLines(sec)
+	last.Expect = append(last.Expect, lines...)
+	return err
 }
 
 func expectLines(sec section) ([]Line, error) {
@@ -178,7 +184,13 @@ func expectLines(sec section) ([]Line, error) {
 		if _, ok := expectations[verb]; !ok {
 			return nil, fmt.Errorf("line %d: %q cannot be expected", sec.line+1+i, verb)
 		}
-		out = append(out, Line{sec.line + 1 + i, verb, strings.TrimSpace(rest)})
+		l := Line{sec.line + 1 + i, verb, strings.TrimSpace(rest)}
+		if flawed := forms[verb]; flawed != nil && !strings.Contains(rest, "${") {
+			if err := flawed(l.Rest); err != nil {
+				return nil, fmt.Errorf("line %d: %s %s: %w", l.Number, verb, l.Rest, err)
+			}
+		}
+		out = append(out, l)
 	}
 	return out, nil
 }

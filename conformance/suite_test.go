@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -101,12 +103,14 @@ func TestTemplatesAgree(t *testing.T) {
 
 func TestMistakesInCases(t *testing.T) {
 	for text, want := range map[string]string{
-		"cites: x\n-- register --\n":                        "no note",
-		"Note.\n-- register --\n":                           "cites nothing",
-		"Note.\ncites: x\n":                                 "no step",
-		"Note.\ncites: x\n-- dance --\n":                    "is no step",
-		"Note.\ncites: x\n-- expect --\n":                   "before any step",
-		"Note.\ncites: x\n-- get r --\n-- expect --\nnow\n": "cannot be expected",
+		"cites: x\n-- register --\n":                         "no note",
+		"Note.\n-- register --\n":                            "cites nothing",
+		"Note.\ncites: x\n":                                  "no step",
+		"Note.\ncites: x\n-- dance --\n":                     "is no step",
+		"Note.\ncites: x\n-- expect --\n":                    "before any step",
+		"Note.\ncites: x\n-- get r --\n-- expect --\nnow\n":  "cannot be expected",
+		"Note.\ncites: x\n-- together query GetAll --\n":     "query is not made together with others",
+		"Note.\ncites: x\n-- next-second --\n-- expect --\n": "nothing comes of next-second",
 	} {
 		if _, err := Load(fstest.MapFS{"a/b.txtar": {Data: []byte(text)}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -215,5 +219,21 @@ func TestAuditNotChecked(t *testing.T) {
 	var b strings.Builder
 	if err := rep.Text(&b); err != nil || !strings.Contains(b.String(), "AUDIT NOT CHECKED") {
 		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// TestTheReadmeSaysEverything: every word that a case may use, every prefix and every limit stands in suite/README.md.
+func TestTheReadmeSaysEverything(t *testing.T) {
+	text, err := files.ReadFile("suite/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, names := range map[string][]string{"step": slices.Collect(maps.Keys(verbs)), "expectation": slices.Collect(maps.Keys(expectations)),
+		"prefix": slices.Collect(maps.Keys(prefixes)), "limit": Limits()} {
+		for _, name := range names {
+			if !regexp.MustCompile("`" + regexp.QuoteMeta(name) + "[` ]").Match(text) {
+				t.Errorf("suite/README.md does not say the %s %s", kind, name)
+			}
+		}
 	}
 }

@@ -23,31 +23,32 @@ import (
 
 // SUT is the system under test: where it listens and what is known of its configuration.
 type SUT struct {
-	Name               string            `yaml:"name"`
-	Registry           string            `yaml:"registry"`   // URL
-	Repository         string            `yaml:"repository"` // URL
-	Patients           string            `yaml:"patients"`   // URL
-	MLLP               string            `yaml:"mllp"`       // tcp://host:port or tls://host:port
-	RepositoryUniqueID string            `yaml:"repository_unique_id"`
-	HomeCommunityID    string            `yaml:"home_community_id"`
-	PatientDomain      string            `yaml:"patient_domain"` // OID of the assigning authority that test patients get
-	Hospitals          map[string]string `yaml:"hospitals"`      // OIDs of domains: north and south, whose patients the national one links, and closed, to which this node has no right
-	Places             bool              `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
-	Audit              string            `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
-	Patience           time.Duration     `yaml:"-"`              // how long something that the system sends or does of itself may take; 0 is 10 s
-	Profile            map[string]string `yaml:"profile"`        // settings that cases may require
-	Known              map[string]string `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
-	DMP                string            `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
-	People             People            `yaml:"people"`
-	Mail               Mail              `yaml:"mail"`
-	Rules              string            `yaml:"rules"`            // passerelle: answers about documents name its rules, and its reasons
-	Keeper             AuditRepository   `yaml:"audit_repository"` // where it takes the audit records of others
-	Consumers          map[string]string `yaml:"consumers"`        // where we listen for those whom it tells of changed identifiers: mllp://host:port, http://host:port/path
-	TLS                TLSFiles          `yaml:"tls"`
-	Counter            []string          `yaml:"counter"` // a program, and its first arguments, that tells the system what patients decide (conformance/counter.go); without, cases that need it are not run
-	Decides            Counter           `yaml:"-"`       // instead of a program
-	Patient            string            `yaml:"-"`       // CX of a patient it knows, for every patient of a case; none is announced then
-	Timeout            time.Duration     `yaml:"-"`       // of one exchange; 0 is 30 s
+	Name               string                   `yaml:"name"`
+	Registry           string                   `yaml:"registry"`   // URL
+	Repository         string                   `yaml:"repository"` // URL
+	Patients           string                   `yaml:"patients"`   // URL
+	MLLP               string                   `yaml:"mllp"`       // tcp://host:port or tls://host:port
+	RepositoryUniqueID string                   `yaml:"repository_unique_id"`
+	HomeCommunityID    string                   `yaml:"home_community_id"`
+	PatientDomain      string                   `yaml:"patient_domain"` // OID of the assigning authority that test patients get
+	Hospitals          map[string]string        `yaml:"hospitals"`      // OIDs of domains: north and south, whose patients the national one links, and closed, to which this node has no right
+	Places             bool                     `yaml:"places"`         // errors say their location as DocumentEntry[1].creationTime
+	Audit              string                   `yaml:"audit"`          // host:port where we receive its audit records, syslog over TCP; empty: not checked
+	Timeout            time.Duration            `yaml:"timeout"`        // how long one exchange may take; 0 is 30 s
+	Patience           time.Duration            `yaml:"patience"`       // how long something that the system sends or does of itself is waited for; 0 is 10 s
+	Limits             map[string]time.Duration `yaml:"limits"`         // how long something may take that cases bound without a figure of the standard: the keys of limits (within.go)
+	Profile            map[string]string        `yaml:"profile"`        // settings that cases may require
+	Known              map[string]string        `yaml:"known"`          // names or patterns of cases in which it is known to differ, and why
+	DMP                string                   `yaml:"dmp"`            // URL that the paths of the national services of a shared record begin with
+	People             People                   `yaml:"people"`
+	Mail               Mail                     `yaml:"mail"`
+	Rules              string                   `yaml:"rules"`            // passerelle: answers about documents name its rules, and its reasons
+	Keeper             AuditRepository          `yaml:"audit_repository"` // where it takes the audit records of others
+	Consumers          map[string]string        `yaml:"consumers"`        // where we listen for those whom it tells of changed identifiers: mllp://host:port, http://host:port/path
+	TLS                TLSFiles                 `yaml:"tls"`
+	Counter            []string                 `yaml:"counter"` // a program, and its first arguments, that tells the system what patients decide (conformance/counter.go); without, cases that need it are not run
+	Decides            Counter                  `yaml:"-"`       // instead of a program
+	Patient            string                   `yaml:"-"`       // CX of a patient it knows, for every patient of a case; none is announced then
 
 	tls     *tls.Config
 	client  *http.Client
@@ -108,6 +109,14 @@ func (s *SUT) Open() error {
 	}
 	if s.Patience == 0 {
 		s.Patience = 10 * time.Second
+	}
+	if s.Timeout < 0 || s.Patience < 0 {
+		return errors.New("timeout and patience are longer than nothing")
+	}
+	for name := range s.Limits {
+		if _, err := (&SUT{}).limit(name); err != nil || s.Limits[name] <= 0 {
+			return fmt.Errorf("limits: %s: %v", name, errors.Join(err, errors.New("a time longer than nothing is due")))
+		}
 	}
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.TLS.CA != "" {
@@ -209,6 +218,8 @@ func (s *SUT) sendHTTP(ctx context.Context, method, target string, header http.H
 	if chunked {
 		content = io.MultiReader(content) // hides the length
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, lateError{s.Timeout})
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, to, content)
 	if err != nil {
 		return nil, err
@@ -220,6 +231,9 @@ func (s *SUT) sendHTTP(ctx context.Context, method, target string, header http.H
 		req.Header.Set("Accept-Encoding", "identity")
 	}
 	resp, err := s.client.Do(req)
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return nil, failed.Err // what it was is said by the step
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -272,19 +286,26 @@ func (s *SUT) sendMLLP(ctx context.Context, msg []byte, unended bool) (*answer, 
 	r := bufio.NewReader(io.LimitReader(conn, maxAnswer))
 	first, err := r.ReadByte()
 	if err != nil {
-		return nil, fmt.Errorf("read the acknowledgement: %w", err)
+		return nil, noAck(err)
 	}
 	if first != mllpStart {
 		return nil, errors.New("the acknowledgement is not an MLLP block")
 	}
 	text, err := r.ReadBytes(mllpEnd)
 	if err != nil {
-		return nil, fmt.Errorf("read the acknowledgement: %w", err)
+		return nil, noAck(err)
 	}
 	if last, err := r.ReadByte(); err != nil || last != '\r' {
 		return nil, errors.New("the MLLP block does not end in a carriage return")
 	}
 	return &answer{er7: string(text[:len(text)-1])}, nil
+}
+
+func noAck(err error) error {
+	if late := (lateError{}); errors.As(err, &late) {
+		return late
+	}
+	return fmt.Errorf("read the acknowledgement: %w", err)
 }
 
 // dialTCP and dialTLS open the connections of HTTP so that a tape sees the bytes.

@@ -3,11 +3,13 @@ package conformance
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -45,8 +47,9 @@ type tape struct {
 
 // auditRecord is an audit message about a case, as it came, and the exchange of the case before which it had not come.
 type auditRecord struct {
-	After int    `json:"after"`
-	Text  string `json:"text"`
+	After int       `json:"after"`
+	Came  time.Time `json:"came,omitzero"`
+	Text  string    `json:"text"`
 }
 
 // taped is the system with every exchange on a tape.
@@ -56,7 +59,7 @@ func (s *SUT) taped(t *tape) *SUT {
 	if s.client != nil {
 		t.dial = s.client.Transport
 	}
-	client := http.Client{Transport: t, Timeout: s.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c.client = &client
 	return &c
 }
@@ -93,7 +96,7 @@ func (t *tape) begin(where string) (*Exchange, error) {
 	}
 	t.next++
 	for len(t.due) > 0 && t.due[0].After <= t.next {
-		t.audit.take(t.due[0].Text)
+		t.audit.take(t.due[0].Text, t.due[0].Came)
 		t.due = t.due[1:]
 	}
 	return t.exchanges[t.next-1], nil
@@ -101,7 +104,7 @@ func (t *tape) begin(where string) (*Exchange, error) {
 
 // end completes an exchange.
 func (x *Exchange) end(err error) {
-	x.Took = time.Since(x.Began)
+	x.Took, x.Began = time.Since(x.Began), x.Began.Round(0) // as it is in evidence
 	if err != nil {
 		x.Broken = err.Error()
 	}
@@ -117,6 +120,9 @@ func (t *tape) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.play(x, req)
 	}
 	resp, err := t.record(x, req)
+	if err != nil && req.Context().Err() != nil {
+		err = context.Cause(req.Context())
+	}
 	x.end(err)
 	return resp, err
 }
@@ -186,7 +192,9 @@ type wireConn struct {
 	net.Conn
 	mu       sync.Mutex
 	now      *wireBytes
-	exchange *Exchange // of a connection that serves one alone
+	exchange *Exchange     // of a connection that serves one alone
+	limit    time.Duration // how long it may take to answer
+	late     error         // that it did
 }
 
 // wireBytes are those of one exchange. The next exchange on the connection gets its own: it may begin as soon as the last byte of an answer is read.
@@ -222,6 +230,10 @@ func (c *wireConn) Read(b []byte) (int, error) {
 	if c.now != nil {
 		c.now.in.Write(b[:n])
 	}
+	if c.exchange != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = lateError{c.limit}
+		c.late = err
+	}
 	c.mu.Unlock()
 	return n, err
 }
@@ -230,7 +242,7 @@ func (c *wireConn) Read(b []byte) (int, error) {
 func (c *wireConn) Close() error {
 	if c.exchange != nil {
 		c.exchange.Request, c.exchange.Response = c.bytes(c.now)
-		c.exchange.end(nil)
+		c.exchange.end(c.late)
 	}
 	return c.Conn.Close()
 }
@@ -255,7 +267,7 @@ func (s *SUT) connect(where string, dial func() (net.Conn, error)) (net.Conn, er
 		x.end(err)
 		return nil, err
 	}
-	return &wireConn{Conn: c, now: &wireBytes{}, exchange: x}, nil
+	return &wireConn{Conn: c, now: &wireBytes{}, exchange: x, limit: s.Timeout}, nil
 }
 
 // playedConn gives a recorded answer.
@@ -307,7 +319,7 @@ func (t *tape) collect(s *story, first int) {
 		for after < len(t.marks) && t.marks[after] <= i {
 			after++
 		}
-		t.came = append(t.came, auditRecord{after, r.raw})
+		t.came = append(t.came, auditRecord{after, r.came, r.raw})
 	}
 }
 

@@ -37,7 +37,6 @@ func TestTogether(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"Note.\ncites: x\n\n-- together query GetAll --\n-- expect --\noutcomes Success\n":            "query is not made together with others",
 		"Note.\ncites: x\n\n-- together register --\nas nobody\nentry A\n-- expect --\noutcomes AA\n": "is without an assertion",
 	} {
 		if res, _ := play(text); res.Passed() || !strings.Contains(res.Faults[0], want) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,10 +29,13 @@ type story struct {
 	last      *answer
 	assertion string // the last that was sent
 	sent      *message
-	before    string  // what the registry held of the submission before the step
-	posted    *posted // the last message by mail
-	letters   int     // messages by mail
-	seen      int     // audit messages received before the step
+	before    string      // what the registry held of the submission before the step
+	posted    *posted     // the last message by mail
+	letters   int         // messages by mail
+	seen      int         // audit messages received before the step
+	own       []*Exchange // of the step itself, not of what the suite looks up around it
+	after     int         // exchanges when the step was made
+	went      time.Time   // when the last message began to go
 	started   time.Time
 	made      int // identifiers
 }
@@ -184,6 +188,9 @@ func (s *story) value(ctx context.Context, word string) (string, error) {
 		return strings.Repeat("x", n), nil
 	case "token":
 		return "urn:oid:" + s.r.SUT.PatientDomain + "|" + s.pid(name), nil
+	case "limit":
+		d, err := s.r.SUT.limit(name)
+		return d.String(), err
 	case "url":
 		return s.r.SUT.url(name), nil
 	case "query":
@@ -201,6 +208,11 @@ func (s *story) plainValue(word string) (string, error) {
 	switch word {
 	case "run":
 		return fmt.Sprint(s.r.run), nil
+	case "message":
+		if s.sent == nil || s.sent.id == "" {
+			return "", errors.New("${message} is the MessageID of a step that sends one")
+		}
+		return s.sent.id, nil
 	case "root":
 		return s.root(), nil
 	case "number":

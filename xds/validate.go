@@ -323,7 +323,7 @@ func (v *validation) authors(p Place, authors []Author, clause string) {
 	}
 }
 
-// extra handles slots beyond the standard: kept, or announced as not saved [ITI-42 3.42.4.1.3.5].
+// extra handles slots beyond the standard: kept, or announced as not saved [ITI-42 3.42.4.1.3.2].
 func (v *validation) extra(p Place, h Header) {
 	if !v.d.DropExtraMetadata {
 		return

@@ -79,7 +79,7 @@ type runCmd struct {
 	Special    bool              `help:"Only the cases that need settings of the system."`
 	Probes     bool              `help:"The generated probes too."`
 	Parallel   int               `default:"4" help:"Cases at a time."`
-	Timeout    time.Duration     `default:"30s" help:"How long one exchange may take."`
+	Timeout    time.Duration     `help:"How long one exchange may take; without, what the description says, or 30 s."`
 	Evidence   string            `help:"Folder, or ZIP file, to keep what was sent and what came in, signed."`
 	Resume     string            `help:"Folder of evidence that a run left unfinished: cases that ended are not run again."`
 	Sign       string            `type:"existingfile" help:"PEM file of the key that signs evidence; without, a key that is forgotten."`
@@ -194,7 +194,9 @@ func (c *runCmd) system() (*conformance.SUT, error) {
 	if s.Name == "" {
 		s.Name = s.Registry
 	}
-	s.Timeout = c.Timeout
+	if c.Timeout != 0 {
+		s.Timeout = c.Timeout
+	}
 	return s, nil
 }
 

@@ -141,6 +141,10 @@ func (b *bed) on(ctx context.Context, s *system, fault string, cases []*conforma
 		return nil, err
 	}
 	sut.Patience = 3 * time.Second // most of what a fault keeps from coming is waited for
+	sut.Limits = map[string]time.Duration{}
+	for _, name := range conformance.Limits() { // so that a fault of time need not take long; planted.Wait does longer
+		sut.Limits[name] = 4 * time.Second
+	}
 	audit, err := conformance.ListenAudit(sut.Audit)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 type fault struct {
 	Name, Says, Case string
 	File             string // relative to the root of the tree
-	Old, New         string // a text that stands once in the file, and what to put there; FAULT in it is true when the fault is planted
+	Old, New         string // a text that stands once in the file, and what to put there; FAULT in it is true when the fault is planted; planted.Wait and planted.Replace are at hand
 	at               string // where it is written, for errors
 }
 
@@ -97,8 +97,10 @@ const plantedSource = `// Package planted tells which fault this binary was star
 package planted
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"time"
 )
 
 var name = os.Getenv("PASSERELLE_PLANTED")
@@ -107,6 +109,12 @@ func init() { fmt.Fprintf(os.Stderr, "THIS IS NO GATEWAY FOR USE: it was built w
 
 // Is tells whether this fault is the one.
 func Is(fault string) bool { return name == fault }
+
+// Wait takes longer than the limits of a bed.
+func Wait() { time.Sleep(5 * time.Second) }
+
+// Replace changes what was written already.
+func Replace(b []byte, old, new string) []byte { return bytes.ReplaceAll(b, []byte(old), []byte(new)) }
 `
 
 var packageClause = regexp.MustCompile(`(?m)^package \w+$`)

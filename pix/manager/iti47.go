@@ -32,7 +32,7 @@ func (m *Manager) AnswerITI47(ctx context.Context, c auth.Caller, decode func(fu
 	return pixv3.AnswerPersons(q, persons, s.left(), conditions(err), m.origin()), nil
 }
 
-// AnswerITI47More is the door of the continuation of a query, and of its cancellation [ITI-47 3.47.4.3] [ITI-47 3.47.4.4].
+// AnswerITI47More is the door of the continuation of a query, and of its cancellation [ITI-47 3.47.4.3] [ITI-47 3.47.4.3.3].
 func (m *Manager) AnswerITI47More(ctx context.Context, c auth.Caller, decode func(func(*xmlpull.Reader) error) error) ([]byte, error) {
 	var more pixv3.Continuation
 	err := decode(func(x *xmlpull.Reader) (err error) {

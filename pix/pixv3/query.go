@@ -41,7 +41,7 @@ type Query struct {
 	domainAt []string // the place of each of Domains
 }
 
-// Continuation goes on with a query or ends it [ITI-47 3.47.4.3] [ITI-47 3.47.4.4].
+// Continuation goes on with a query or ends it [ITI-47 3.47.4.3] [ITI-47 3.47.4.3.3].
 type Continuation struct {
 	Header   hl7v3.Header
 	ID       hl7v3.II

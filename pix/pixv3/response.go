@@ -137,7 +137,7 @@ func (p *Person) append(dst []byte, wanted []hl7.HD) []byte {
 	if p.Domain != "" && own == p.Patient.ID.AssigningAuthority.UniversalID {
 		dst = xmlpull.AppendElement(dst, "name", p.Domain)
 	}
-	// Whoever is told meets every criterion; nothing is weighed [ITI-47 3.47.4.2.2.6].
+	// Whoever is told meets every criterion; nothing is weighed [ITI-47 3.47.4.2.2.2].
 	return append(dst, `<contactParty classCode="CON" nullFlavor="NI"/></providerOrganization><subjectOf1><queryMatchObservation classCode="COND" moodCode="EVN"><code code="IHE_PDQ"/>`+
 		`<value xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="INT" value="100"/></queryMatchObservation></subjectOf1></patient></subject1>`...)
 }

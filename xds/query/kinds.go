@@ -294,7 +294,7 @@ func codes(name string, and bool, where func(*Query) *CodeCriteria) Param {
 	}}
 }
 
-// statusParams ignores statuses the domain does not know, as ITI TF-2 3.18.4.1.2.3.6 has it.
+// statusParams ignores statuses the domain does not know. Those of document entries are then missing, when no other is there [ITI-18 3.18.4.1.2.3.6].
 func statusParams(name string, required bool, where func(*Query) *[]xds.Status) []Param {
 	return []Param{{Name: name, Required: required, set: func(p *parser, l [][]string) string {
 		*where(p.q) = []xds.Status{}
@@ -302,6 +302,9 @@ func statusParams(name string, required bool, where func(*Query) *[]xds.Status) 
 			if s := xds.Status(v); p.d.KnownStatus(s) {
 				*where(p.q) = append(*where(p.q), s)
 			}
+		}
+		if required && name == "$XDSDocumentEntryStatus" && len(*where(p.q)) == 0 {
+			p.missing(name)
 		}
 		return ""
 	}}}

@@ -58,6 +58,7 @@ func TestParseRefuses(t *testing.T) {
 		want     string
 	}{
 		{"no such query", "urn:uuid:00000000-0000-0000-0000-000000000000", nil, "XDSUnknownStoredQuery AdhocQuery.id"},
+		{"no status that is known", findDocuments, []xds.Slot{slot("$XDSDocumentEntryPatientId", "'1^^^&1.2.3&ISO'"), slot("$XDSDocumentEntryStatus", "('x')")}, "XDSStoredQueryMissingParam FindDocuments.$XDSDocumentEntryStatus"},
 		{"no parameters", findDocuments, nil, "XDSStoredQueryMissingParam FindDocuments.$XDSDocumentEntryPatientId, XDSStoredQueryMissingParam FindDocuments.$XDSDocumentEntryStatus"},
 		{"two patients", findDocuments, []xds.Slot{slot("$XDSDocumentEntryPatientId", "('1^^^&1.2.3&ISO','2^^^&1.2.3&ISO')"), good[1]}, "XDSStoredQueryParamNumber FindDocuments.$XDSDocumentEntryPatientId"},
 		{"patient unquoted", findDocuments, []xds.Slot{slot("$XDSDocumentEntryPatientId", "1^^^&1.2.3&ISO"), good[1]}, "XDSStoredQueryParamNumber FindDocuments.$XDSDocumentEntryPatientId"},

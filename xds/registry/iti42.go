@@ -126,7 +126,7 @@ func (r *Registry) registration(c auth.Caller, sub *xds.Submission, outcome atna
 		Patient: sub.Set.PatientID, SubmissionSetUniqueID: string(sub.Set.UniqueID)}.By(c).Decided(decision))
 }
 
-// name gives every object its UUID, its status and its first version, and makes the associations say UUIDs [ITI-42 3.42.4.1.3.6].
+// name gives every object its UUID, its status and its first version, and makes the associations say UUIDs [ITI-42 3.42.4.1.3.7].
 func (r *Registry) name(sub *xds.Submission, domain *xds.Domain) {
 	names := make(map[xds.ObjectID]xds.ObjectID, 1+len(sub.Entries)+len(sub.Folders)+len(sub.Associations))
 	first := func(h *xds.Header) {

@@ -32,7 +32,7 @@ func (r *Registry) write(tx UpdateTx, sub *xds.Submission) error {
 	return r.consequences(tx, sub, now)
 }
 
-// consequences of associations [ITI-42 3.42.4.1.3.6]: a replacement deprecates and joins folders; a folder that gains a member is updated.
+// consequences of associations [ITI-42 3.42.4.1.3.5]: a replacement deprecates and joins folders; a folder that gains a member is updated.
 func (r *Registry) consequences(tx UpdateTx, sub *xds.Submission, now hl7.DTM) error {
 	touched := map[xds.ObjectID]bool{}
 	for _, a := range sub.Associations {
