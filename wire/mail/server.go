@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"golang.org/x/net/netutil"
 )
 
 // Peer is who connects.
@@ -71,12 +72,16 @@ type Config struct {
 	MaxMessage    int64       // bytes; 0 means 40 MiB
 	MaxRecipients int         // of one message; 0 means 10
 	MaxLine       int         // bytes of a line of content; 0 means 1 MiB: some senders write base64 in one line
+	MaxConns      int         // connections at once, each of which may hold half a MiB; 0 means 256: who comes beyond them waits
 	Timeout       time.Duration
 	Log           *slog.Logger // nil discards
 }
 
 // Server receives mail.
-type Server struct{ s *smtp.Server }
+type Server struct {
+	s     *smtp.Server
+	conns int
+}
 
 // NewServer checks the configuration.
 func NewServer(c Config) (*Server, error) {
@@ -96,7 +101,7 @@ func NewServer(c Config) (*Server, error) {
 	s.WriteTimeout = s.ReadTimeout
 	s.EnableSMTPUTF8, s.EnableREQUIRETLS, s.EnableDSN = true, true, true
 	s.ErrorLog = errorLog{c.Log}
-	return &Server{s}, nil
+	return &Server{s, int(orSize(int64(c.MaxConns), 256))}, nil
 }
 
 func orSize(n, otherwise int64) int64 {
@@ -109,7 +114,7 @@ func orSize(n, otherwise int64) int64 {
 // Serve accepts connections until ctx ends, and returns when those under way are over, or after grace.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration) error {
 	ended := make(chan error, 1)
-	go func() { ended <- s.s.Serve(gathering{ln}) }()
+	go func() { ended <- s.s.Serve(gathering{netutil.LimitListener(ln, s.conns)}) }()
 	select {
 	case err := <-ended:
 		return err

@@ -306,3 +306,35 @@ func TestNewServerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxConns: who comes when there are enough connections is greeted when one has gone.
+func TestMaxConns(t *testing.T) {
+	addr, _ := serve(t, &mailbox{}, func(c *mail.Config) { c.MaxConns = 2 })
+	var conns [3]net.Conn
+	greeted := func(i int, patience time.Duration) bool {
+		t.Helper()
+		if err := conns[i].SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 3)
+		_, err := io.ReadFull(conns[i], b)
+		return err == nil && string(b) == "220"
+	}
+	for i := range conns {
+		var err error
+		if conns[i], err = net.Dial("tcp", addr); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].Close()
+		if i < 2 && !greeted(i, 20*time.Second) {
+			t.Fatalf("connection %d was not greeted", i)
+		}
+	}
+	if greeted(2, 100*time.Millisecond) {
+		t.Error("a third connection beside two")
+	}
+	conns[0].Close()
+	if !greeted(2, 20*time.Second) {
+		t.Error("no connection after one has gone")
+	}
+}
