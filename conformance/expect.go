@@ -31,7 +31,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"record": expectRecord, "heard": expectHeard,
 	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "outcomes": expectOutcomes, "message": expectMessage,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
-	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered,
+	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered, "lies": expectLies, "signed": expectSigned, "mdn": expectMDN,
 }
 
 // judge holds the last answer against the expectations of its step.

@@ -40,7 +40,10 @@ type letter struct {
 	name     string
 	nested   int
 	edits    []edit
-	packing  []string // lines about the archive
+	packing  []string          // lines about the archive
+	papers   map[string]*paper // PDFs, by entry
+	left     *left             // with an operator, whom the system fetches from; nil goes by SMTP
+	entity   string            // what was signed, else what was encrypted
 	at       time.Time
 }
 
@@ -51,6 +54,7 @@ type posted struct {
 	code   int            // of SMTP
 	text   string         // and its text
 	read   map[string]int // answers looked at, by kind
+	reply  *reply         // the last of them
 }
 
 // mail plays a mail step: mail [SET], or mail again, which sends the bytes of the last message once more.
@@ -63,7 +67,11 @@ func (s *story) mail(ctx context.Context, st Step) error {
 		if s.posted == nil {
 			return errors.New("mail again follows a mail")
 		}
-		return s.post(ctx, s.posted.letter, s.posted.raw)
+		l, err := s.posted.letter.again(ctx, st)
+		if err != nil {
+			return err
+		}
+		return s.post(ctx, l, s.posted.raw)
 	}
 	l, err := s.letter(ctx, st)
 	if err != nil {
@@ -85,9 +93,32 @@ func (s *story) mail(ctx context.Context, st Step) error {
 	return s.post(ctx, l, raw)
 }
 
+// again is a letter that goes once more, by the way that the lines of a step say.
+func (l *letter) again(ctx context.Context, st Step) (*letter, error) {
+	other := *l
+	other.st, other.left = st, nil
+	for i, text := range strings.Split(st.Body, "\n") {
+		text, err := l.s.expand(ctx, strings.TrimSpace(text))
+		if verb, rest, _ := strings.Cut(text, " "); err == nil && text != "" {
+			var done bool
+			if done, err = other.says(verb, rest); err == nil && !done {
+				err = fmt.Errorf("%q is no line of a mail that goes again", verb)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", st.Line+1+i, err)
+		}
+	}
+	return &other, nil
+}
+
 func (s *story) post(ctx context.Context, l *letter, raw string) (err error) {
 	p := s.posted
 	p.letter, p.raw, s.last = l, raw, &answer{}
+	if l.left != nil {
+		p.code = 250 // the operator took it
+		return s.r.SUT.leave(l.left, l.envelope, raw)
+	}
 	p.code, p.text, err = s.r.SUT.sendMail(ctx, l.envelope, []byte(raw))
 	s.last.text = []byte(p.text)
 	return err
@@ -97,7 +128,7 @@ func (s *story) post(ctx context.Context, l *letter, raw string) (err error) {
 func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 	m := &s.r.SUT.Mail
 	s.letters++
-	l := &letter{s: s, st: st, id: fmt.Sprintf("<%s.9%d@%s>", s.root(), s.letters, domainOf(m.From)), form: "archive", docs: map[string]*clinical{}, kinds: map[string]string{}, at: s.now(),
+	l := &letter{s: s, st: st, id: fmt.Sprintf("<%s.9%d@%s>", s.root(), s.letters, domainOf(m.From)), form: "archive", docs: map[string]*clinical{}, papers: map[string]*paper{}, kinds: map[string]string{}, at: s.now(),
 		envelope: envelope{from: m.From, to: m.To}, signer: "labo", sealed: "mailbox", coding: "base64", media: "application/zip", name: "IHE_XDM.ZIP"}
 	l.headers = [][2]string{{"From", "Laboratoire d'essai <" + m.From + ">"}, {"To", m.To}, {"Date", l.at.Format(time.RFC1123Z)}, {"Message-ID", l.id},
 		{"Subject", "XDM/1.0/DDM+CR d'examens biologiques ESSAI Alix 01/01/1970"}, {"Disposition-Notification-To", m.From}, {"MIME-Version", "1.0"}}
@@ -133,7 +164,7 @@ func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 	return l, nil
 }
 
-// document is the first reading: entry NAME [template=..] makes a document, brings FORM says what is sent, cda EDIT changes the last document.
+// document is the first reading: entry NAME [template=..] makes a document, brings FORM says what is sent, cda EDIT and pdf EDIT change the last document.
 func (l *letter) document(ctx context.Context, verb, rest string) error {
 	switch verb {
 	case "brings":
@@ -157,6 +188,15 @@ func (l *letter) document(ctx context.Context, verb, rest string) error {
 			return err
 		}
 		return l.print(name)
+	case "pdf":
+		name := l.order[max(len(l.order)-1, 0):]
+		if len(name) == 0 || l.papers[name[0]] == nil {
+			return errors.New("the last entry is no PDF")
+		}
+		what, rest, _ := strings.Cut(rest, " ")
+		err := l.papers[name[0]].line(what, escapes.Replace(rest))
+		l.s.documents[name[0]] = l.papers[name[0]].render()
+		return err
 	}
 	return nil
 }
@@ -165,6 +205,7 @@ func (l *letter) document(ctx context.Context, verb, rest string) error {
 func (l *letter) template(ctx context.Context, name, kind string) error {
 	l.order, l.kinds[name] = append(l.order, name), kind
 	if kind == "pdf" {
+		l.papers[name] = &paper{}
 		l.s.documents[name] = tinyPDF()
 		return nil
 	}
@@ -212,7 +253,7 @@ func (l *letter) begin(ctx context.Context, args []string) error {
 // metadata is the second reading: everything about submissions, the archive and the message.
 func (l *letter) metadata(ctx context.Context, verb, rest string) error {
 	switch verb {
-	case "cda", "brings":
+	case "cda", "pdf", "brings":
 		return nil
 	case "subset": // another submission in the archive
 		return l.begin(ctx, l.st.Args)
@@ -272,9 +313,22 @@ func (l *letter) says(verb, rest string) (bool, error) {
 	case "silent":
 		l.headers = slices.DeleteFunc(l.headers, func(h [2]string) bool { return h[0] == "Disposition-Notification-To" })
 	case "carried": // by the operator, whose connection vouches for it: neither signed nor encrypted
-		l.envelope.from, l.signer, l.sealed = l.s.r.SUT.Mail.Carried, "-", "-"
-		for i := range l.headers {
-			l.headers[i][1] = strings.ReplaceAll(l.headers[i][1], l.s.r.SUT.Mail.From, l.envelope.from)
+		l.signer, l.sealed = "-", "-"
+		l.become(l.s.r.SUT.Mail.Carried)
+	case "sender": // a correspondent, who signs himself, or an address
+		address := rest
+		for _, c := range correspondents {
+			if c.name == rest {
+				address, l.signer = l.s.r.SUT.Mail.address(c.address), rest
+			}
+		}
+		l.become(address)
+	case "node":
+		l.node = rest
+	case "by": // by imap ACCOUNT
+		name, ok := strings.CutPrefix(rest, "imap ")
+		if l.left = (&left{account: l.s.r.SUT.Mail.Operator.Accounts[name]}); !ok || l.left.account == "" {
+			return true, fmt.Errorf("the operator has no account %q", rest)
 		}
 	case "reverse-path":
 		l.envelope.from = strings.Trim(rest, "<>")
@@ -329,9 +383,20 @@ func (l *letter) says(verb, rest string) (bool, error) {
 		}
 		l.edits = append(l.edits, edit{where, escapes.Replace(old), escapes.Replace(strings.TrimSpace(change))})
 	default:
+		if l.left != nil {
+			return l.left.line(verb, rest)
+		}
 		return false, nil
 	}
 	return true, nil
+}
+
+// become makes an address the sender's.
+func (l *letter) become(address string) {
+	for i := range l.headers {
+		l.headers[i][1] = strings.ReplaceAll(l.headers[i][1], l.envelope.from, address)
+	}
+	l.envelope.from = address
 }
 
 func (l *letter) apply(where, text string) (string, error) {
@@ -464,6 +529,7 @@ func folded(content []byte) string {
 // seal signs an entity and encrypts it (RFC 8551), as far as the letter says.
 func (l *letter) seal(entity string) (string, error) {
 	var err error
+	l.entity = entity
 	if l.signer != "-" {
 		if entity, err = l.sign(entity); err != nil {
 			return "", err
