@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/smallstep/pkcs7"
@@ -44,6 +45,8 @@ type letter struct {
 	papers   map[string]*paper // PDFs, by entry
 	left     *left             // with an operator, whom the system fetches from; nil goes by SMTP
 	entity   string            // what was signed, else what was encrypted
+	cipher   int               // of the library that encrypts
+	ends     int               // bytes after which the message ends; 0 is all
 	at       time.Time
 }
 
@@ -129,7 +132,7 @@ func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 	m := &s.r.SUT.Mail
 	s.letters++
 	l := &letter{s: s, st: st, id: fmt.Sprintf("<%s.9%d@%s>", s.root(), s.letters, domainOf(m.From)), form: "archive", docs: map[string]*clinical{}, papers: map[string]*paper{}, kinds: map[string]string{}, at: s.now(),
-		envelope: envelope{from: m.From, to: m.To}, signer: "labo", sealed: "mailbox", coding: "base64", media: "application/zip", name: "IHE_XDM.ZIP"}
+		envelope: envelope{from: m.From, to: m.To}, signer: "labo", sealed: "mailbox", cipher: ciphers["aes-256"], coding: "base64", media: "application/zip", name: "IHE_XDM.ZIP"}
 	l.headers = [][2]string{{"From", "Laboratoire d'essai <" + m.From + ">"}, {"To", m.To}, {"Date", l.at.Format(time.RFC1123Z)}, {"Message-ID", l.id},
 		{"Subject", "XDM/1.0/DDM+CR d'examens biologiques ESSAI Alix 01/01/1970"}, {"Disposition-Notification-To", m.From}, {"MIME-Version", "1.0"}}
 	var lines [][2]string
@@ -312,42 +315,21 @@ func (l *letter) says(verb, rest string) (bool, error) {
 		}
 	case "silent":
 		l.headers = slices.DeleteFunc(l.headers, func(h [2]string) bool { return h[0] == "Disposition-Notification-To" })
-	case "carried": // by the operator, whose connection vouches for it: neither signed nor encrypted
-		l.signer, l.sealed = "-", "-"
-		l.become(l.s.r.SUT.Mail.Carried)
-	case "sender": // a correspondent, who signs himself, or an address
-		address := rest
-		for _, c := range correspondents {
-			if c.name == rest {
-				address, l.signer = l.s.r.SUT.Mail.address(c.address), rest
-			}
-		}
-		l.become(address)
-	case "node":
-		l.node = rest
-	case "by": // by imap ACCOUNT
-		name, ok := strings.CutPrefix(rest, "imap ")
-		if l.left = (&left{account: l.s.r.SUT.Mail.Operator.Accounts[name]}); !ok || l.left.account == "" {
-			return true, fmt.Errorf("the operator has no account %q", rest)
-		}
-	case "reverse-path":
-		l.envelope.from = strings.Trim(rest, "<>")
-	case "recipient":
-		l.envelope.to = rest
-	case "anonymous":
-		l.anonymous = true
-	case "notify":
-		l.notify = true
-	case "announce":
-		n, err := strconv.Atoi(rest)
-		l.envelope.size = n
-		return true, err
 	case "signer":
 		l.signer = rest
 	case "for":
 		l.sealed = rest
+	case "ends":
+		n, err := strconv.Atoi(rest)
+		l.ends = n
+		return true, err
 	case "opaque":
 		l.opaque = true
+	case "cipher": // des, aes-128 or aes-256
+		i, ok := ciphers[rest]
+		if l.cipher = i; !ok {
+			return true, fmt.Errorf("the cipher %q is not known here", rest)
+		}
 	case "altered":
 		l.altered = rest
 	case "attach": // attach NAME MEDIA TEXT
@@ -383,6 +365,45 @@ func (l *letter) says(verb, rest string) (bool, error) {
 		}
 		l.edits = append(l.edits, edit{where, escapes.Replace(old), escapes.Replace(strings.TrimSpace(change))})
 	default:
+		return l.travels(verb, rest)
+	}
+	return true, nil
+}
+
+// travels obeys a line about who sends the message and how it goes, as says does.
+func (l *letter) travels(verb, rest string) (bool, error) {
+	switch verb {
+	case "carried": // by the operator, whose connection vouches for it: neither signed nor encrypted
+		l.signer, l.sealed = "-", "-"
+		l.become(l.s.r.SUT.Mail.Carried)
+	case "sender": // a correspondent, who signs himself, or an address
+		address := rest
+		for _, c := range correspondents {
+			if c.name == rest {
+				address, l.signer = l.s.r.SUT.Mail.address(c.address), rest
+			}
+		}
+		l.become(address)
+	case "node":
+		l.node = rest
+	case "by": // by imap ACCOUNT
+		name, ok := strings.CutPrefix(rest, "imap ")
+		if l.left = (&left{account: l.s.r.SUT.Mail.Operator.Accounts[name]}); !ok || l.left.account == "" {
+			return true, fmt.Errorf("the operator has no account %q", rest)
+		}
+	case "reverse-path":
+		l.envelope.from = strings.Trim(rest, "<>")
+	case "recipient":
+		l.envelope.to = rest
+	case "anonymous":
+		l.anonymous = true
+	case "notify":
+		l.notify = true
+	case "announce":
+		n, err := strconv.Atoi(rest)
+		l.envelope.size = n
+		return true, err
+	default:
 		if l.left != nil {
 			return l.left.line(verb, rest)
 		}
@@ -394,7 +415,9 @@ func (l *letter) says(verb, rest string) (bool, error) {
 // become makes an address the sender's.
 func (l *letter) become(address string) {
 	for i := range l.headers {
-		l.headers[i][1] = strings.ReplaceAll(l.headers[i][1], l.envelope.from, address)
+		if l.envelope.from != "" {
+			l.headers[i][1] = strings.ReplaceAll(l.headers[i][1], l.envelope.from, address)
+		}
 	}
 	l.envelope.from = address
 }
@@ -473,7 +496,11 @@ func (l *letter) write() (string, error) {
 	for _, h := range l.headers {
 		head.WriteString(h[0] + ": " + h[1] + "\r\n")
 	}
-	return l.apply("letter", head.String()+entity)
+	text, err := l.apply("letter", head.String()+entity)
+	if l.ends > 0 {
+		text = text[:min(l.ends, len(text))]
+	}
+	return text, err
 }
 
 // mixed puts parts beside each other.
@@ -548,7 +575,7 @@ func (l *letter) seal(entity string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	der, err := pkcs7.Encrypt([]byte(entity), []*x509.Certificate{recipient})
+	der, err := encrypt([]byte(entity), recipient, l.cipher)
 	if err != nil {
 		return "", fmt.Errorf("encrypt: %w", err)
 	}
@@ -584,6 +611,14 @@ func (l *letter) sign(entity string) (string, error) {
 		folded(der) + "\r\n--suite-signed--\r\n", nil
 }
 
-func init() {
-	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256CBC // the DES of its default is refused by everybody
+// ciphers are those of the library. DES, which is its default, is refused by everybody.
+var ciphers = map[string]int{"des": pkcs7.EncryptionAlgorithmDESCBC, "aes-128": pkcs7.EncryptionAlgorithmAES128CBC, "aes-256": pkcs7.EncryptionAlgorithmAES256CBC}
+
+var encrypting sync.Mutex // the library is told the cipher by a variable of its own
+
+func encrypt(entity []byte, to *x509.Certificate, cipher int) ([]byte, error) {
+	encrypting.Lock()
+	defer encrypting.Unlock()
+	pkcs7.ContentEncryptionAlgorithm = cipher
+	return pkcs7.Encrypt(entity, []*x509.Certificate{to})
 }

@@ -43,14 +43,14 @@ func (k *check) answered(ctx context.Context, kind string) (*reply, error) {
 		return nil, err
 	}
 	if !s.r.SUT.replaying() {
-		if raw, ok := s.r.SUT.postbox.wait(ctx, strings.Trim(p.letter.id, "<>"), kind, p.read[kind], mailLimit); ok {
+		if raw, ok := s.r.SUT.postbox.wait(ctx, strings.Trim(p.letter.id, "<>"), kind, p.read[kind], 2*s.r.SUT.Patience); ok {
 			x.Response = []byte(raw)
 		}
 		x.end(nil)
 	}
 	p.read[kind]++
 	if len(x.Response) == 0 {
-		return nil, fmt.Errorf("no answer came within %v", mailLimit)
+		return nil, fmt.Errorf("no answer came within %v", 2*s.r.SUT.Patience)
 	}
 	r, err := readReply(string(x.Response))
 	if err == nil {

@@ -50,6 +50,7 @@ type operator struct {
 type account struct {
 	user     *imapmemserver.User
 	sessions map[*operatorSession]bool
+	betrayed bool // the password was told to an impostor
 	trouble
 }
 
@@ -66,6 +67,8 @@ type brittle struct {
 	mu    sync.Mutex
 	armed bool
 	left  int
+
+	impostor bool // as which we answer on it
 }
 
 func (b *brittle) endAfter(n int) {
@@ -134,14 +137,18 @@ func serveOperator(m *Mail, roots *x509.CertPool) (*operator, error) {
 }
 
 // certificate shows the impostor's while an account wants an impostor: who connects has not said for which account yet.
-func (o *operator) certificate(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (o *operator) certificate(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, a := range o.accounts {
 		if a.impostor > 0 {
 			a.impostor--
+			if b, ok := hello.Conn.(*brittle); ok {
+				b.impostor = true
+			}
 			c := o.tls.Clone()
 			c.Certificates, c.GetConfigForClient, c.ClientAuth = []tls.Certificate{o.impostor}, nil, tls.RequestClientCert
+			c.SessionTicketsDisabled = true // a session of ours that is resumed shows no certificate
 			return c, nil
 		}
 	}
@@ -180,6 +187,7 @@ func (s *operatorSession) Login(user, password string) error {
 	if a == nil || password != s.o.password {
 		return imapserver.ErrAuthFailed
 	}
+	a.betrayed = a.betrayed || s.wire.impostor
 	if a.refuses > 0 {
 		a.refuses--
 		return imapserver.ErrAuthFailed
@@ -208,6 +216,23 @@ func (s *operatorSession) Fetch(w *imapserver.FetchWriter, set imap.NumSet, what
 	}
 	s.o.mu.Unlock()
 	return s.UserSession.Fetch(w, set, what)
+}
+
+// Idle implements imapserver.Session. The library's own tells of nothing that came between the last command and its beginning.
+func (s *operatorSession) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	for {
+		s.o.mu.Lock()
+		changed := s.o.changed
+		s.o.mu.Unlock()
+		if err := s.UserSession.Poll(w, true); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-stop:
+			return nil
+		}
+	}
 }
 
 // after passes the error of a change on, and tells of it.
@@ -285,6 +310,7 @@ func (o *operator) deliver(l *left, raw []byte) error {
 			return err
 		}
 	}
+	o.tell()
 	if l.cut {
 		for s := range a.sessions {
 			_ = s.wire.Close() // it may have ended
@@ -321,7 +347,12 @@ func (o *operator) lies(account string, folders map[string]string, id string) (s
 			return "", err
 		}
 	}
-	if len(out) == 0 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.accounts[account].betrayed:
+		return "with an impostor, who was told the password", nil
+	case len(out) == 0:
 		return "nowhere", nil
 	}
 	return strings.Join(out, "\n"), nil
@@ -381,7 +412,7 @@ func expectLies(ctx context.Context, k *check, l Line) {
 		return
 	}
 	if !sut.replaying() {
-		is, err := sut.operator.await(ctx, p.letter.left.account, sut.Mail.Operator.Folders, strings.Trim(p.letter.id, "<>"), want, mailLimit)
+		is, err := sut.operator.await(ctx, p.letter.left.account, sut.Mail.Operator.Folders, strings.Trim(p.letter.id, "<>"), want, 2*sut.Patience)
 		x.Response = []byte(is)
 		x.end(err)
 	}

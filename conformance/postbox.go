@@ -130,9 +130,6 @@ func (p *postbox) take(raw string) {
 	p.mu.Unlock()
 }
 
-// mailLimit is how long an answer by mail may be on its way.
-const mailLimit = 20 * time.Second
-
 // wait waits for the n-th mail, from 0, that is about a message and of a kind. Without a limit it looks at what has come.
 func (p *postbox) wait(ctx context.Context, id, kind string, n int, limit time.Duration) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
