@@ -228,21 +228,3 @@ func (d *clinical) inside(n *node, line int) {
 		d.inside(k, line)
 	}
 }
-
-// tinyPDF is a PDF of one empty page, with comments and identifiers as ISO 19005-1 wants them.
-func tinyPDF() string {
-	var b strings.Builder
-	var at []int
-	b.WriteString("%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
-	for i, object := range []string{"<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>", "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << >> >>"} {
-		at = append(at, b.Len())
-		fmt.Fprintf(&b, "%d 0 obj\n%s\nendobj\n", i+1, object)
-	}
-	table := b.Len()
-	fmt.Fprintf(&b, "xref\n0 %d\n0000000000 65535 f \n", len(at)+1)
-	for _, offset := range at {
-		fmt.Fprintf(&b, "%010d 00000 n \n", offset)
-	}
-	fmt.Fprintf(&b, "trailer\n<< /Size %d /Root 1 0 R /ID [<00112233445566778899aabbccddeeff> <00112233445566778899aabbccddeeff>] >>\nstartxref\n%d\n%%%%EOF\n", len(at)+1, table)
-	return b.String()
-}

@@ -35,7 +35,7 @@ var expectations = map[string]func(context.Context, *check, Line){
 	"found": expectFound, "json": expectJSON, "unchanged": expectUnchanged, "handshake": expectHandshake, "outcomes": expectOutcomes, "message": expectMessage,
 	"outcome": expectOutcome, "rows": expectRows, "state": expectState, "observed": expectObserved, "attention": expectAttention,
 	"xpath": expectXPath, "within": nil, // said by timed, when everything of the step has come
-	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered,
+	"smtp": expectSMTP, "answer": expectAnswer, "delivered": expectDelivered, "lies": expectLies, "signed": expectSigned, "mdn": expectMDN,
 }
 
 // forms are what a line without variables is held to when a case is read: the error says what is wrong with it.

@@ -22,6 +22,7 @@ var inWords = map[string]string{
 	"outcome": "the status of the answer is {}", "rows": "the rows of the answer are so many, or say in a field: {}", "state": "the record of the patient is {}",
 	"observed": "an observation of the patient says {}", "attention": "the answer says of who asks: {}",
 	"smtp": "the reply to the message is {}", "answer": "the answer by mail says {}", "delivered": "a delivery status notification says that the message arrived",
+	"lies": "the message lies at the operator: {}", "signed": "the answer is signed with the certificate of the mailbox {}", "mdn": "a field of the notification: {}",
 }
 
 // lookAt says what to look at when a line did not hold.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/smallstep/pkcs7"
@@ -40,7 +41,12 @@ type letter struct {
 	name     string
 	nested   int
 	edits    []edit
-	packing  []string // lines about the archive
+	packing  []string          // lines about the archive
+	papers   map[string]*paper // PDFs, by entry
+	left     *left             // with an operator, whom the system fetches from; nil goes by SMTP
+	entity   string            // what was signed, else what was encrypted
+	cipher   int               // of the library that encrypts
+	ends     int               // bytes after which the message ends; 0 is all
 	at       time.Time
 }
 
@@ -51,6 +57,7 @@ type posted struct {
 	code   int            // of SMTP
 	text   string         // and its text
 	read   map[string]int // answers looked at, by kind
+	reply  *reply         // the last of them
 }
 
 // mail plays a mail step: mail [SET], or mail again, which sends the bytes of the last message once more.
@@ -63,7 +70,11 @@ func (s *story) mail(ctx context.Context, st Step) error {
 		if s.posted == nil {
 			return errors.New("mail again follows a mail")
 		}
-		return s.post(ctx, s.posted.letter, s.posted.raw)
+		l, err := s.posted.letter.again(ctx, st)
+		if err != nil {
+			return err
+		}
+		return s.post(ctx, l, s.posted.raw)
 	}
 	l, err := s.letter(ctx, st)
 	if err != nil {
@@ -85,9 +96,32 @@ func (s *story) mail(ctx context.Context, st Step) error {
 	return s.post(ctx, l, raw)
 }
 
+// again is a letter that goes once more, by the way that the lines of a step say.
+func (l *letter) again(ctx context.Context, st Step) (*letter, error) {
+	other := *l
+	other.st, other.left = st, nil
+	for i, text := range strings.Split(st.Body, "\n") {
+		text, err := l.s.expand(ctx, strings.TrimSpace(text))
+		if verb, rest, _ := strings.Cut(text, " "); err == nil && text != "" {
+			var done bool
+			if done, err = other.says(verb, rest); err == nil && !done {
+				err = fmt.Errorf("%q is no line of a mail that goes again", verb)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", st.Line+1+i, err)
+		}
+	}
+	return &other, nil
+}
+
 func (s *story) post(ctx context.Context, l *letter, raw string) (err error) {
 	p := s.posted
 	p.letter, p.raw, s.last = l, raw, &answer{}
+	if l.left != nil {
+		p.code = 250 // the operator took it
+		return s.r.SUT.leave(l.left, l.envelope, raw)
+	}
 	p.code, p.text, err = s.r.SUT.sendMail(ctx, l.envelope, []byte(raw))
 	s.last.text = []byte(p.text)
 	return err
@@ -97,8 +131,8 @@ func (s *story) post(ctx context.Context, l *letter, raw string) (err error) {
 func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 	m := &s.r.SUT.Mail
 	s.letters++
-	l := &letter{s: s, st: st, id: fmt.Sprintf("<%s.9%d@%s>", s.root(), s.letters, domainOf(m.From)), form: "archive", docs: map[string]*clinical{}, kinds: map[string]string{}, at: s.now(),
-		envelope: envelope{from: m.From, to: m.To}, signer: "labo", sealed: "mailbox", coding: "base64", media: "application/zip", name: "IHE_XDM.ZIP"}
+	l := &letter{s: s, st: st, id: fmt.Sprintf("<%s.9%d@%s>", s.root(), s.letters, domainOf(m.From)), form: "archive", docs: map[string]*clinical{}, papers: map[string]*paper{}, kinds: map[string]string{}, at: s.now(),
+		envelope: envelope{from: m.From, to: m.To}, signer: "labo", sealed: "mailbox", cipher: ciphers["aes-256"], coding: "base64", media: "application/zip", name: "IHE_XDM.ZIP"}
 	l.headers = [][2]string{{"From", "Laboratoire d'essai <" + m.From + ">"}, {"To", m.To}, {"Date", l.at.Format(time.RFC1123Z)}, {"Message-ID", l.id},
 		{"Subject", "XDM/1.0/DDM+CR d'examens biologiques ESSAI Alix 01/01/1970"}, {"Disposition-Notification-To", m.From}, {"MIME-Version", "1.0"}}
 	var lines [][2]string
@@ -133,7 +167,7 @@ func (s *story) letter(ctx context.Context, st Step) (*letter, error) {
 	return l, nil
 }
 
-// document is the first reading: entry NAME [template=..] makes a document, brings FORM says what is sent, cda EDIT changes the last document.
+// document is the first reading: entry NAME [template=..] makes a document, brings FORM says what is sent, cda EDIT and pdf EDIT change the last document.
 func (l *letter) document(ctx context.Context, verb, rest string) error {
 	switch verb {
 	case "brings":
@@ -157,6 +191,15 @@ func (l *letter) document(ctx context.Context, verb, rest string) error {
 			return err
 		}
 		return l.print(name)
+	case "pdf":
+		name := l.order[max(len(l.order)-1, 0):]
+		if len(name) == 0 || l.papers[name[0]] == nil {
+			return errors.New("the last entry is no PDF")
+		}
+		what, rest, _ := strings.Cut(rest, " ")
+		err := l.papers[name[0]].line(what, escapes.Replace(rest))
+		l.s.documents[name[0]] = l.papers[name[0]].render()
+		return err
 	}
 	return nil
 }
@@ -165,6 +208,7 @@ func (l *letter) document(ctx context.Context, verb, rest string) error {
 func (l *letter) template(ctx context.Context, name, kind string) error {
 	l.order, l.kinds[name] = append(l.order, name), kind
 	if kind == "pdf" {
+		l.papers[name] = &paper{}
 		l.s.documents[name] = tinyPDF()
 		return nil
 	}
@@ -212,7 +256,7 @@ func (l *letter) begin(ctx context.Context, args []string) error {
 // metadata is the second reading: everything about submissions, the archive and the message.
 func (l *letter) metadata(ctx context.Context, verb, rest string) error {
 	switch verb {
-	case "cda", "brings":
+	case "cda", "pdf", "brings":
 		return nil
 	case "subset": // another submission in the archive
 		return l.begin(ctx, l.st.Args)
@@ -271,29 +315,21 @@ func (l *letter) says(verb, rest string) (bool, error) {
 		}
 	case "silent":
 		l.headers = slices.DeleteFunc(l.headers, func(h [2]string) bool { return h[0] == "Disposition-Notification-To" })
-	case "carried": // by the operator, whose connection vouches for it: neither signed nor encrypted
-		l.envelope.from, l.signer, l.sealed = l.s.r.SUT.Mail.Carried, "-", "-"
-		for i := range l.headers {
-			l.headers[i][1] = strings.ReplaceAll(l.headers[i][1], l.s.r.SUT.Mail.From, l.envelope.from)
-		}
-	case "reverse-path":
-		l.envelope.from = strings.Trim(rest, "<>")
-	case "recipient":
-		l.envelope.to = rest
-	case "anonymous":
-		l.anonymous = true
-	case "notify":
-		l.notify = true
-	case "announce":
-		n, err := strconv.Atoi(rest)
-		l.envelope.size = n
-		return true, err
 	case "signer":
 		l.signer = rest
 	case "for":
 		l.sealed = rest
+	case "ends":
+		n, err := strconv.Atoi(rest)
+		l.ends = n
+		return true, err
 	case "opaque":
 		l.opaque = true
+	case "cipher": // des, aes-128 or aes-256
+		i, ok := ciphers[rest]
+		if l.cipher = i; !ok {
+			return true, fmt.Errorf("the cipher %q is not known here", rest)
+		}
 	case "altered":
 		l.altered = rest
 	case "attach": // attach NAME MEDIA TEXT
@@ -329,9 +365,61 @@ func (l *letter) says(verb, rest string) (bool, error) {
 		}
 		l.edits = append(l.edits, edit{where, escapes.Replace(old), escapes.Replace(strings.TrimSpace(change))})
 	default:
+		return l.travels(verb, rest)
+	}
+	return true, nil
+}
+
+// travels obeys a line about who sends the message and how it goes, as says does.
+func (l *letter) travels(verb, rest string) (bool, error) {
+	switch verb {
+	case "carried": // by the operator, whose connection vouches for it: neither signed nor encrypted
+		l.signer, l.sealed = "-", "-"
+		l.become(l.s.r.SUT.Mail.Carried)
+	case "sender": // a correspondent, who signs himself, or an address
+		address := rest
+		for _, c := range correspondents {
+			if c.name == rest {
+				address, l.signer = l.s.r.SUT.Mail.address(c.address), rest
+			}
+		}
+		l.become(address)
+	case "node":
+		l.node = rest
+	case "by": // by imap ACCOUNT
+		name, ok := strings.CutPrefix(rest, "imap ")
+		if l.left = (&left{account: l.s.r.SUT.Mail.Operator.Accounts[name]}); !ok || l.left.account == "" {
+			return true, fmt.Errorf("the operator has no account %q", rest)
+		}
+	case "reverse-path":
+		l.envelope.from = strings.Trim(rest, "<>")
+	case "recipient":
+		l.envelope.to = rest
+	case "anonymous":
+		l.anonymous = true
+	case "notify":
+		l.notify = true
+	case "announce":
+		n, err := strconv.Atoi(rest)
+		l.envelope.size = n
+		return true, err
+	default:
+		if l.left != nil {
+			return l.left.line(verb, rest)
+		}
 		return false, nil
 	}
 	return true, nil
+}
+
+// become makes an address the sender's.
+func (l *letter) become(address string) {
+	for i := range l.headers {
+		if l.envelope.from != "" {
+			l.headers[i][1] = strings.ReplaceAll(l.headers[i][1], l.envelope.from, address)
+		}
+	}
+	l.envelope.from = address
 }
 
 func (l *letter) apply(where, text string) (string, error) {
@@ -408,7 +496,11 @@ func (l *letter) write() (string, error) {
 	for _, h := range l.headers {
 		head.WriteString(h[0] + ": " + h[1] + "\r\n")
 	}
-	return l.apply("letter", head.String()+entity)
+	text, err := l.apply("letter", head.String()+entity)
+	if l.ends > 0 {
+		text = text[:min(l.ends, len(text))]
+	}
+	return text, err
 }
 
 // mixed puts parts beside each other.
@@ -464,6 +556,7 @@ func folded(content []byte) string {
 // seal signs an entity and encrypts it (RFC 8551), as far as the letter says.
 func (l *letter) seal(entity string) (string, error) {
 	var err error
+	l.entity = entity
 	if l.signer != "-" {
 		if entity, err = l.sign(entity); err != nil {
 			return "", err
@@ -482,7 +575,7 @@ func (l *letter) seal(entity string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	der, err := pkcs7.Encrypt([]byte(entity), []*x509.Certificate{recipient})
+	der, err := encrypt([]byte(entity), recipient, l.cipher)
 	if err != nil {
 		return "", fmt.Errorf("encrypt: %w", err)
 	}
@@ -518,6 +611,14 @@ func (l *letter) sign(entity string) (string, error) {
 		folded(der) + "\r\n--suite-signed--\r\n", nil
 }
 
-func init() {
-	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256CBC // the DES of its default is refused by everybody
+// ciphers are those of the library. DES, which is its default, is refused by everybody.
+var ciphers = map[string]int{"des": pkcs7.EncryptionAlgorithmDESCBC, "aes-128": pkcs7.EncryptionAlgorithmAES128CBC, "aes-256": pkcs7.EncryptionAlgorithmAES256CBC}
+
+var encrypting sync.Mutex // the library is told the cipher by a variable of its own
+
+func encrypt(entity []byte, to *x509.Certificate, cipher int) ([]byte, error) {
+	encrypting.Lock()
+	defer encrypting.Unlock()
+	pkcs7.ContentEncryptionAlgorithm = cipher
+	return pkcs7.Encrypt(entity, []*x509.Certificate{to})
 }

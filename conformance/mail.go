@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/textproto"
 	"net/url"
@@ -26,104 +24,103 @@ import (
 
 // Mail is the mailbox of the system, and who writes to it: a laboratory that signs and encrypts, and a sender for whom the operator of his mail vouches. Nobody in it exists.
 type Mail struct {
-	Door    string `yaml:"door" json:"door,omitempty"`       // smtp://host:port, with STARTTLS (RFC 3207)
-	To      string `yaml:"to" json:"to,omitempty"`           // address of the mailbox
-	From    string `yaml:"from" json:"from,omitempty"`       // address of the laboratory
-	Carried string `yaml:"carried" json:"carried,omitempty"` // address whose mail counts by our connection, without a signature
-	Receive string `yaml:"receive" json:"-"`                 // host:port where mail to these addresses reaches us, SMTP without TLS
-	Folder  string `yaml:"folder" json:"-"`                  // certificates and keys, NAME.pem and NAME.key
+	Door     string   `yaml:"door" json:"door,omitempty"`         // smtp://host:port, with STARTTLS (RFC 3207)
+	To       string   `yaml:"to" json:"to,omitempty"`             // address of the mailbox
+	From     string   `yaml:"from" json:"from,omitempty"`         // address of the laboratory
+	Carried  string   `yaml:"carried" json:"carried,omitempty"`   // address whose mail counts by our connection, without a signature
+	Receive  string   `yaml:"receive" json:"-"`                   // host:port where mail to these addresses reaches us, SMTP without TLS
+	Folder   string   `yaml:"folder" json:"-"`                    // certificates and keys, NAME.pem and NAME.key
+	Operator Operator `yaml:"operator" json:"operator,omitempty"` // of mailboxes that the system fetches from
 }
 
-// correspondents are those whose certificates a mail folder holds.
-var correspondents = []struct {
-	name, odd string
-	address   func(*Mail) string
-}{
-	{"mailbox", "", func(m *Mail) string { return m.To }},
-	{"labo", "", func(m *Mail) string { return m.From }},
-	{"elsewhere", "", func(m *Mail) string { return "autre@" + domainOf(m.From) }},
-	{"expired", "expired", func(m *Mail) string { return m.From }},
-	{"early", "early", func(m *Mail) string { return m.From }},
-	{"revoked", "revoked", func(m *Mail) string { return m.From }},
-	{"stranger", "stranger", func(m *Mail) string { return m.From }},
-	{"unfit", "unfit", func(m *Mail) string { return m.From }},
-	{"small", "small", func(m *Mail) string { return m.From }},
+// correspondents are those whose certificates a mail folder holds: an address before the @ of the laboratory's domain, or a whole one. Below is who issued it, where that is
+// not the authority of the folder: middle and gone are issued by it, gone is revoked; stale has a list that is no longer good, silent has none.
+var correspondents = []struct{ name, address, odd, below string }{
+	{"mailbox", "to", "", ""},
+	{"former", "to", "", ""}, // an older certificate of the mailbox
+	{"labo", "from", "", ""},
+	{"elsewhere", "autre", "", ""},
+	{"expired", "from", "expired", ""},
+	{"early", "from", "early", ""},
+	{"revoked", "from", "revoked", ""},
+	{"stranger", "from", "stranger", ""},
+	{"unfit", "from", "server", ""},
+	{"small", "from", "small", ""},
+	{"curve", "from", "curve", ""},
+	{"renewed", "from", "curve", ""}, // a certificate that the closed list does not know yet
+	{"unlisted", "inscrit-nulle-part", "curve", ""},
+	{"middle", "filiale", "curve", "middle"},
+	{"gone", "fermee", "curve", "gone"},
+	{"stale", "perimee", "curve", "stale"},
+	{"silent", "muette", "curve", "silent"},
+	{"plain", "resultats@clair.example", "curve", ""},
+	{"brought", "resultats@porteur.example", "curve", ""},
 }
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// MakeMail makes the certificates of a mail folder where there are none: authority.pem, whom the system has to trust, revoked.crl, and everybody's.
+// address is that of a correspondent.
+func (m *Mail) address(of string) string {
+	switch {
+	case of == "to":
+		return m.To
+	case of == "from":
+		return m.From
+	case strings.Contains(of, "@"):
+		return of
+	}
+	return of + "@" + domainOf(m.From)
+}
+
+// MakeMail makes the files of a mail folder where there are none: everybody's certificate; authority.pem, whom the system has to trust, authorities.pem with two more, of whom one has
+// a list that is too old and one has none, below.pem with two below the first; their lists NAME.crl; directory.txt, the closed list of senders; and the password of the operator's mailboxes.
 func MakeMail(m *Mail) error {
-	if _, err := os.Stat(filepath.Join(m.Folder, "authority.pem")); err == nil || m.Folder == "" {
-		return nil
-	}
-	if err := os.MkdirAll(m.Folder, 0o700); err != nil {
-		return err
-	}
-	trusted, err := newIssuer("Conformance suite, throw-away mail authority")
-	if err != nil {
-		return err
-	}
-	other, err := newIssuer("Conformance suite, a mail authority that nobody trusts")
-	if err != nil {
-		return err
-	}
-	var revoked []x509.RevocationListEntry
-	for _, c := range correspondents {
-		by := trusted
-		if c.odd == "stranger" {
-			by = other
+	return makeFolder(m.Folder, "Conformance suite, throw-away mail authority", func(f *throwAway) error {
+		by := map[string]*issuer{"": nil}
+		for _, name := range []string{"middle", "gone", "stale", "silent"} {
+			above := map[string]*issuer{"middle": f.trusted, "gone": f.trusted}[name]
+			var err error
+			if by[name], err = newIssuer("Conformance suite, throw-away mail authority, "+name, above); err != nil {
+				return err
+			}
 		}
-		number, err := by.issueMail(m, c.name, c.odd, c.address(m))
-		if err != nil {
-			return err
+		f.trusted.revoke(by["gone"].certificate.SerialNumber)
+		listed := "# Who may send: an address, and the certificate he signs with where only that one counts.\n"
+		for _, c := range correspondents {
+			address := m.address(c.address)
+			t := &x509.Certificate{EmailAddresses: []string{address}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
+				Subject: pkix.Name{CommonName: c.name + ".example", Organization: []string{"Laboratoire d'essai"}, OrganizationalUnit: []string{"1750100125"}, Country: []string{"FR"}}}
+			if by[c.below] == nil {
+				if err := f.add(c.name, c.odd, t); err != nil {
+					return err
+				}
+			} else if err := f.under(by[c.below], c.name, c.odd, t); err != nil {
+				return err
+			}
+			switch {
+			case c.name == "labo" || c.name == "curve":
+				listed += fmt.Sprintf("%s %x\n", address, sha256.Sum256(f.issued[c.name].Raw))
+			case c.name != "unlisted" && address != m.From && address != m.To:
+				listed += address + "\n"
+			}
 		}
-		if c.odd == "revoked" {
-			revoked = append(revoked, x509.RevocationListEntry{SerialNumber: number, RevocationTime: time.Now().Add(-time.Minute)})
-		}
-	}
-	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(24 * time.Hour),
-		RevokedCertificateEntries: revoked}, trusted.certificate, trusted.key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writePEM(filepath.Join(m.Folder, "revoked.crl"), "X509 CRL", list), writePEM(filepath.Join(m.Folder, "authority.pem"), "CERTIFICATE", trusted.certificate.Raw))
+		return errors.Join(f.certificates("authorities.pem", f.trusted.certificate, by["stale"].certificate, by["silent"].certificate),
+			f.certificates("below.pem", by["middle"].certificate, by["gone"].certificate), f.list("middle.crl", by["middle"], 24*time.Hour), f.list("gone.crl", by["gone"], 24*time.Hour),
+			f.list("stale.crl", by["stale"], -time.Minute), f.text("directory.txt", listed), f.text("operator.password", rand.Text()+"\n"))
+	})
 }
 
-// issueMail makes a certificate for the mail of an address and its key, and gives its serial number.
-func (i issuer) issueMail(m *Mail, name, odd, address string) (*big.Int, error) {
-	bits := 2048
-	t := &x509.Certificate{SerialNumber: serial(), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 6, 0), EmailAddresses: []string{address},
-		Subject:  pkix.Name{CommonName: name + ".example", Organization: []string{"Laboratoire d'essai"}, OrganizationalUnit: []string{"1750100125"}, Country: []string{"FR"}},
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}}
-	switch odd {
-	case "expired":
-		t.NotAfter = time.Now().Add(-time.Minute)
-	case "early":
-		t.NotBefore = time.Now().Add(24 * time.Hour)
-	case "unfit":
-		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	case "small":
-		bits = 1024
+// listen begins to take answers, and to be the operator of mailboxes, where the description says so.
+func (m *Mail) listen(roots *x509.CertPool) (p *postbox, o *operator, err error) {
+	if m.Receive != "" {
+		if p, err = listenMail(m.Receive); err != nil {
+			return nil, nil, err
+		}
 	}
-	return t.SerialNumber, i.certify(t, bits, filepath.Join(m.Folder, name))
-}
-
-// certify signs a certificate for a new key and writes both, FILE.pem and FILE.key.
-func (i issuer) certify(t *x509.Certificate, bits int, file string) error {
-	key, err := rsa.GenerateKey(rand.Reader, bits)
-	if err != nil {
-		return err
+	if m.Operator.IMAP != "" {
+		o, err = serveOperator(m, roots)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, t, i.certificate, key.Public(), i.key)
-	if err != nil {
-		return err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writePEM(file+".pem", "CERTIFICATE", der), writePEM(file+".key", "PRIVATE KEY", private))
+	return p, o, err
 }
 
 // signer reads the certificate and the key of a correspondent.
@@ -155,14 +152,15 @@ func (m *Mail) certificate(name string) (*x509.Certificate, error) {
 // envelope is what SMTP says of a message.
 type envelope struct {
 	from, to  string
-	notify    bool // RFC 3461: tell that it was delivered
-	size      int  // as announced (RFC 1870); 0 is the size it has
-	anonymous bool // a connection without our certificate
+	notify    bool   // RFC 3461: tell that it was delivered
+	size      int    // as announced (RFC 1870); 0 is the size it has
+	anonymous bool   // a connection without our certificate
+	node      string // of people, whose certificate makes the connection; ours when nothing is said
 }
 
 // sendMail brings one message to the mailbox and gives the last reply: the first that refuses, or that to the message.
 func (s *SUT) sendMail(ctx context.Context, e envelope, raw []byte) (code int, text string, err error) {
-	conn, err := s.dialMail(ctx, e.anonymous)
+	conn, err := s.dialMail(ctx, e)
 	if err != nil {
 		return 0, "", err
 	}
@@ -188,14 +186,14 @@ func (s *SUT) sendMail(ctx context.Context, e envelope, raw []byte) (code int, t
 		}
 	}
 	body := strings.ReplaceAll("\r\n"+string(raw), "\r\n.", "\r\n..")[2:] // RFC 5321 4.5.2
-	if _, err := conn.Write([]byte(body + "\r\n.\r\n")); err != nil {
+	if _, err := conn.Write([]byte(strings.TrimSuffix(body, "\r\n") + "\r\n.\r\n")); err != nil {
 		return 0, "", err
 	}
 	return r.ReadResponse(0)
 }
 
 // dialMail opens a connection to the mailbox: behind greeting and STARTTLS.
-func (s *SUT) dialMail(ctx context.Context, anonymous bool) (net.Conn, error) {
+func (s *SUT) dialMail(ctx context.Context, e envelope) (net.Conn, error) {
 	u, err := url.Parse(s.Mail.Door)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("the system under test has no door for mail")
@@ -209,8 +207,15 @@ func (s *SUT) dialMail(ctx context.Context, anonymous bool) (net.Conn, error) {
 		}
 		config := s.tls.Clone()
 		config.ServerName = u.Hostname()
-		if anonymous {
+		if e.anonymous {
 			config.Certificates = nil
+		}
+		if e.node != "" {
+			pair, err := tls.LoadX509KeyPair(s.People.file(e.node, "connect.pem"), s.People.file(e.node, "connect.key"))
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("the certificate of %s: %w", e.node, err), raw.Close())
+			}
+			config.Certificates = []tls.Certificate{pair}
 		}
 		secure, err := startTLS(ctx, raw, config)
 		if err != nil {
@@ -225,23 +230,31 @@ func startTLS(ctx context.Context, raw net.Conn, config *tls.Config) (net.Conn, 
 	if err := raw.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	r := textproto.NewReader(bufio.NewReader(raw))
-	if _, _, err := r.ReadResponse(220); err != nil {
-		return nil, fmt.Errorf("greeting: %w", err)
-	}
-	for _, c := range []struct {
-		command string
-		due     int
-	}{{"EHLO suite.example", 250}, {"STARTTLS", 220}} {
-		if _, err := raw.Write([]byte(c.command + "\r\n")); err != nil {
-			return nil, err
-		}
-		if _, _, err := r.ReadResponse(c.due); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.command, err)
-		}
+	if err := askTLS(raw, ""); err != nil {
+		return nil, err
 	}
 	secure := tls.Client(raw, config)
 	return secure, secure.HandshakeContext(ctx)
+}
+
+// askTLS waits for the greeting and asks for TLS, with a text pushed behind the demand.
+func askTLS(raw net.Conn, ahead string) error {
+	r := textproto.NewReader(bufio.NewReader(raw))
+	if _, _, err := r.ReadResponse(220); err != nil {
+		return fmt.Errorf("greeting: %w", err)
+	}
+	for _, c := range []struct {
+		command, ahead string
+		due            int
+	}{{"EHLO suite.example", "", 250}, {"STARTTLS", ahead, 220}} {
+		if _, err := raw.Write([]byte(c.command + "\r\n" + c.ahead)); err != nil {
+			return err
+		}
+		if _, _, err := r.ReadResponse(c.due); err != nil {
+			return fmt.Errorf("%s: %w", c.command, err)
+		}
+	}
+	return nil
 }
 
 // national gives identifiers of the form of the French national one, 13 digits and their key (97 less the remainder by 97): ins:NAME is announced by ITI-8 before it is first

@@ -127,7 +127,7 @@ func TestPostbox(t *testing.T) {
 	if err := smtp.SendMail(p.ln.Addr().String(), nil, "a@depot.example", []string{"b@labo.example"}, []byte(receiptText)); err != nil {
 		t.Fatal(err)
 	}
-	raw, ok := p.wait(t.Context(), "7@labo.example", anMDN, 0, mailLimit)
+	raw, ok := p.wait(t.Context(), "7@labo.example", anMDN, 0, 20*time.Second)
 	if _, second := p.wait(t.Context(), "7@labo.example", "", 1, time.Millisecond); !ok || second {
 		t.Fatalf("came %t, again %t", ok, second)
 	}

@@ -43,18 +43,18 @@ func (k *check) answered(ctx context.Context, kind string) (*reply, error) {
 		return nil, err
 	}
 	if !s.r.SUT.replaying() {
-		if raw, ok := s.r.SUT.postbox.wait(ctx, strings.Trim(p.letter.id, "<>"), kind, p.read[kind], mailLimit); ok {
+		if raw, ok := s.r.SUT.postbox.wait(ctx, strings.Trim(p.letter.id, "<>"), kind, p.read[kind], 2*s.r.SUT.Patience); ok {
 			x.Response = []byte(raw)
 		}
 		x.end(nil)
 	}
 	p.read[kind]++
 	if len(x.Response) == 0 {
-		return nil, fmt.Errorf("no answer came within %v", mailLimit)
+		return nil, fmt.Errorf("no answer came within %v", 2*s.r.SUT.Patience)
 	}
 	r, err := readReply(string(x.Response))
 	if err == nil {
-		s.last.text = []byte(r.subject + "\n" + r.text + "\n" + fmt.Sprint(r.machine))
+		p.reply, s.last.text = r, []byte(r.subject+"\n"+r.text+"\n"+fmt.Sprint(r.machine))
 	}
 	return r, err
 }
@@ -84,6 +84,9 @@ func expectAnswer(ctx context.Context, k *check, l Line) {
 	}
 }
 
+// plainLetters takes the accents off: the fields of a notification are ASCII, what people read beside them is not.
+var plainLetters = strings.NewReplacer("à", "a", "â", "a", "ç", "c", "è", "e", "é", "e", "ê", "e", "î", "i", "ô", "o", "ù", "u", "û", "u", "À", "A", "É", "E")
+
 // notified judges an MDN (RFC 8098 with the errors of the French profile).
 func (k *check) notified(ctx context.Context, l Line, words []string) {
 	r, err := k.answered(ctx, anMDN)
@@ -91,8 +94,8 @@ func (k *check) notified(ctx context.Context, l Line, words []string) {
 		k.wrong(l, "%v", err)
 		return
 	}
-	if got := r.machine.Get("Original-Message-Id"); got != k.s.posted.letter.id {
-		k.wrong(l, "it is about %q", got)
+	for _, fault := range notificationFaults(r, k.s.posted.letter) {
+		k.wrong(l, "the notification: %s", fault)
 	}
 	m := disposition.FindStringSubmatch(r.machine.Get("Disposition"))
 	if m == nil || m[1] != "processed" {
@@ -113,6 +116,10 @@ func (k *check) notified(ctx context.Context, l Line, words []string) {
 		k.wrong(l, "the disposition is %q %q: %s", r.machine.Get("Disposition"), said, r.text)
 	case !strings.HasPrefix(r.subject, "[KO Intégration système !]["+code+"]"):
 		k.wrong(l, "the answer is called %q", r.subject)
+	case r.machine.Get("Error") != "" && r.machine.Get("Error") != said:
+		k.wrong(l, "the disposition says %q, the error %q", said, r.machine.Get("Error"))
+	case !strings.Contains(plainLetters.Replace(r.text), plainLetters.Replace(label)):
+		k.wrong(l, "people do not read %q: %s", label, r.text)
 	default:
 		k.reason(l, r, words[1:])
 	}

@@ -88,11 +88,11 @@ func (p *postbox) converse(c *textproto.Conn) {
 			if !say("354 go on") {
 				return
 			}
-			b, err := io.ReadAll(io.LimitReader(c.DotReader(), maxAnswer))
+			text, err := dotted(c.R)
 			if err != nil {
 				return
 			}
-			p.take(string(b))
+			p.take(text)
 			ok = say("250 taken")
 		case "QUIT":
 			_ = say("221 bye") // the connection ends in any case
@@ -106,6 +106,22 @@ func (p *postbox) converse(c *textproto.Conn) {
 	}
 }
 
+// dotted reads a message to its end, byte for byte (RFC 5321 4.5.2): signatures are about line ends too.
+func dotted(r *bufio.Reader) (string, error) {
+	var b strings.Builder
+	for b.Len() < maxAnswer {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		if line == ".\r\n" {
+			return b.String(), nil
+		}
+		b.WriteString(strings.TrimPrefix(line, "."))
+	}
+	return "", errTooLong
+}
+
 func (p *postbox) take(raw string) {
 	p.mu.Lock()
 	p.mails = append(p.mails, raw)
@@ -113,9 +129,6 @@ func (p *postbox) take(raw string) {
 	p.changed = make(chan struct{})
 	p.mu.Unlock()
 }
-
-// mailLimit is how long an answer by mail may be on its way.
-const mailLimit = 20 * time.Second
 
 // wait waits for the n-th mail, from 0, that is about a message and of a kind. Without a limit it looks at what has come.
 func (p *postbox) wait(ctx context.Context, id, kind string, n int, limit time.Duration) (string, bool) {
@@ -149,6 +162,9 @@ type reply struct {
 	text    string               // for people
 	machine textproto.MIMEHeader // the fields for programs, of a notification
 	kinds   []string             // the media types of its parts
+	header  textproto.MIMEHeader // of the mail
+	report  string               // report-type of the multipart/report in it
+	raw     string
 }
 
 // readReply takes a mail apart.
@@ -157,7 +173,7 @@ func readReply(raw string) (*reply, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no mail: %w", err)
 	}
-	r := &reply{machine: textproto.MIMEHeader{}}
+	r := &reply{machine: textproto.MIMEHeader{}, header: textproto.MIMEHeader(m.Header), raw: raw}
 	if r.subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
 		return nil, fmt.Errorf("the subject of the answer: %w", err)
 	}
@@ -170,6 +186,9 @@ func (r *reply) entity(h textproto.MIMEHeader, body io.Reader) error {
 		return fmt.Errorf("the Content-Type of the answer: %w", err)
 	}
 	r.kinds = append(r.kinds, media)
+	if media == "multipart/report" {
+		r.report = params["report-type"]
+	}
 	if strings.HasPrefix(media, "multipart/") {
 		parts := multipart.NewReader(body, params["boundary"])
 		for {

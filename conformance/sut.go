@@ -54,6 +54,8 @@ type SUT struct {
 	client  *http.Client
 	tape    *tape    // of the case that is being played
 	postbox *postbox // where answers by mail come; nil without mail
+
+	operator *operator // of mailboxes that it fetches from; nil without
 }
 
 // TLSFiles are PEM files: the authority of the system's certificate, and our own certificate and key.
@@ -73,7 +75,7 @@ func LoadSUT(file string) (*SUT, error) {
 	if err := yaml.UnmarshalWithOptions(text, s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key, &s.People.Folder, &s.Mail.Folder} {
+	for _, p := range []*string{&s.TLS.CA, &s.TLS.Certificate, &s.TLS.Key, &s.People.Folder, &s.Mail.Folder, &s.Mail.Operator.Certificate, &s.Mail.Operator.Key} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(file), *p)
 		}
@@ -138,11 +140,8 @@ func (s *SUT) Open() error {
 	}
 	s.client = &http.Client{Timeout: s.Timeout, Transport: &connections{sut: s, by: map[string]*http.Transport{}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if s.Mail.Receive == "" {
-		return nil
-	}
 	var err error
-	s.postbox, err = listenMail(s.Mail.Receive)
+	s.postbox, s.operator, err = s.Mail.listen(s.tls.RootCAs)
 	return err
 }
 
@@ -179,6 +178,9 @@ func (s *SUT) Close() {
 	}
 	if s.postbox != nil {
 		s.postbox.close()
+	}
+	if s.operator != nil {
+		s.operator.close()
 	}
 }
 

@@ -3,7 +3,10 @@ package conformance
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -27,16 +30,18 @@ type doorknock struct {
 	cut         int    // bytes of the handshake that are sent before the end; 0 is all
 	resume      bool   // a second connection resumes the session of the first
 	path        string // what is asked for at a door of HTTP
+	ahead       string // text that follows STARTTLS before the handshake
 }
 
 var tlsVersions = map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
-// connect makes one connection with settings of its own: connect registry|mllp|audit. What the answer says is a list of lines: handshake, version, suite, protocol, resumed, names, http.
+// connect makes one connection with settings of its own: connect registry|repository|patients|mllp|audit|mail. What the answer says is a list of lines: handshake,
+// version, suite, protocol, resumed, names, chain, leaf (what the certificate of the server is good for), http or answer.
 func (s *story) connect(ctx context.Context, st Step) error {
 	if len(st.Args) != 1 {
-		return errors.New("connect names a door: registry, mllp or audit")
+		return errors.New("connect names a door: registry, repository, patients, mllp, audit or mail")
 	}
-	door, speaksHTTP, err := s.r.SUT.door(st.Args[0])
+	door, speaks, err := s.r.SUT.door(st.Args[0])
 	if err != nil {
 		return err
 	}
@@ -52,20 +57,20 @@ func (s *story) connect(ctx context.Context, st Step) error {
 	}
 	s.seen = s.r.audit.count()
 	text, err := s.r.SUT.tape.observe("tls://"+door, []byte(strings.TrimSpace(st.Body)), func() []byte {
-		return []byte(strings.Join(s.r.SUT.knock(ctx, door, speaksHTTP, d), "\n") + "\n")
+		return []byte(strings.Join(s.r.SUT.knock(ctx, door, speaks, d), "\n") + "\n")
 	})
 	s.last = &answer{text: text}
 	return err
 }
 
-// door is the address of a door with TLS, and whether it speaks HTTP.
-func (s *SUT) door(name string) (address string, speaksHTTP bool, err error) {
-	at := map[string]string{"registry": s.Registry, "mllp": s.MLLP, "audit": "tls://" + s.Keeper.TLS}[name]
+// door is the address of a door with TLS, and what is spoken there: https, smtp (TLS behind STARTTLS) or tls.
+func (s *SUT) door(name string) (address, speaks string, err error) {
+	at := map[string]string{"registry": s.Registry, "repository": s.Repository, "patients": s.Patients, "mllp": s.MLLP, "audit": "tls://" + s.Keeper.TLS, "mail": s.Mail.Door}[name]
 	u, err := url.Parse(at)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "tls" {
-		return "", false, fmt.Errorf("the system under test has no door with TLS called %s", name)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"https", "tls", "smtp"}, u.Scheme) {
+		return "", "", fmt.Errorf("the system under test has no door with TLS called %s", name)
 	}
-	return u.Host, name == "registry", nil
+	return u.Host, u.Scheme, nil
 }
 
 func (d *doorknock) line(line string) (err error) {
@@ -95,6 +100,8 @@ func (d *doorknock) line(line string) (err error) {
 		d.resume = true
 	case "ask":
 		d.path = rest
+	case "ahead":
+		d.ahead = escapes.Replace(rest)
 	default:
 		return fmt.Errorf("%q says nothing of a connection", line)
 	}
@@ -128,7 +135,7 @@ func (d *doorknock) config(s *SUT, host string) (*tls.Config, error) {
 	return c, nil
 }
 
-func (s *SUT) knock(ctx context.Context, door string, speaksHTTP bool, d doorknock) []string {
+func (s *SUT) knock(ctx context.Context, door, speaks string, d doorknock) []string {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	host, _, _ := net.SplitHostPort(door)
@@ -147,13 +154,18 @@ func (s *SUT) knock(ctx context.Context, door string, speaksHTTP bool, d doorkno
 			return []string{"handshake refused: " + err.Error()}
 		}
 		_ = c.SetDeadline(time.Now().Add(s.Timeout))
+		if speaks == "smtp" && d.plain == "" {
+			if err := askTLS(c, d.ahead); err != nil {
+				return []string{"handshake refused: " + err.Error()}
+			}
+		}
 		switch {
 		case d.plain != "":
 			out = plainly(c, d.plain)
 		case d.cut > 0:
-			out = shake(ctx, tls.Client(&shortConn{c, d.cut}, config), false, d.path)
+			out = shake(ctx, tls.Client(&shortConn{c, d.cut}, config), "", d.path)
 		default:
-			out = shake(ctx, tls.Client(c, config), speaksHTTP, d.path)
+			out = shake(ctx, tls.Client(c, config), speaks, d.path)
 		}
 		_ = c.Close()
 	}
@@ -161,15 +173,18 @@ func (s *SUT) knock(ctx context.Context, door string, speaksHTTP bool, d doorkno
 }
 
 // shake makes the handshake and asks for something: with TLS 1.3 a client hears only then that its certificate was refused.
-func shake(ctx context.Context, c *tls.Conn, speaksHTTP bool, path string) []string {
+func shake(ctx context.Context, c *tls.Conn, speaks, path string) []string {
 	if err := c.HandshakeContext(ctx); err != nil {
 		return []string{"handshake refused: " + err.Error()}
 	}
 	var answer string
 	var err error
-	if speaksHTTP && c.ConnectionState().NegotiatedProtocol != "h2" {
+	switch {
+	case speaks == "https" && c.ConnectionState().NegotiatedProtocol != "h2":
 		answer, err = getOver(c, path)
-	} else {
+	case speaks == "smtp":
+		answer, err = leaveOver(c)
+	default:
 		_ = c.CloseWrite()
 		_, err = io.Copy(io.Discard, c)
 	}
@@ -179,7 +194,7 @@ func shake(ctx context.Context, c *tls.Conn, speaksHTTP bool, path string) []str
 	state := c.ConnectionState()
 	leaf := state.PeerCertificates[0]
 	return []string{"handshake done", "version " + strings.TrimPrefix(tls.VersionName(state.Version), "TLS "), "suite " + tls.CipherSuiteName(state.CipherSuite), "protocol " + state.NegotiatedProtocol,
-		fmt.Sprint("resumed ", state.DidResume), fmt.Sprint("names ", leaf.DNSNames, leaf.IPAddresses), fmt.Sprint("chain ", len(state.VerifiedChains) > 0), answer}
+		fmt.Sprint("resumed ", state.DidResume), fmt.Sprint("names ", leaf.DNSNames, leaf.IPAddresses), fmt.Sprint("chain ", len(state.VerifiedChains) > 0), leafInWords(leaf), answer}
 }
 
 func getOver(c net.Conn, path string) (string, error) {
@@ -197,6 +212,30 @@ func getOver(c net.Conn, path string) (string, error) {
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	return fmt.Sprint("http ", resp.StatusCode), err
+}
+
+// leafInWords says what the certificate of a server is good for: its uses, its key, its signature, and whether it is an authority.
+func leafInWords(c *x509.Certificate) string {
+	strong := false
+	switch key := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		strong = key.N.BitLen() >= 2048
+	case *ecdsa.PublicKey:
+		strong = key.Params().BitSize >= 256
+	}
+	return fmt.Sprintf("leaf server %t, signs %t, authority %t, strong key %t, signature %v", slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth), c.KeyUsage&x509.KeyUsageDigitalSignature != 0, c.IsCA, strong, c.SignatureAlgorithm)
+}
+
+// leaveOver ends a conversation of SMTP and gives whatever was said in it.
+func leaveOver(c *tls.Conn) (string, error) {
+	if _, err := io.WriteString(c, "QUIT\r\n"); err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(io.LimitReader(c, 4096))
+	if len(b) > 0 {
+		err = nil // it was answered, however the connection ended
+	}
+	return fmt.Sprintf("answer %q", b), err
 }
 
 // plainly sends text where a handshake is due.

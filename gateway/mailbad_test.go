@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/smtp"
@@ -41,6 +42,8 @@ var badMails = []badMail{
 	{name: "altered", letter: letter{from: "autre@clinique.example", signer: "elsewhere", to: "-", damage: func(b []byte) []byte {
 		return bytes.Replace(b, []byte("IHE_XDM.ZIP"), []byte("IHE_XDN.ZIP"), 1)
 	}}, want: "altered", answer: "906^Message modifie apres signature"},
+	{name: "cut short", letter: letter{damage: func(b []byte) []byte { return b[:4000] }}, want: "malformed: read application/pkcs7-mime: malformed cms: ", answer: "207^Message illisible"},
+	{name: "a cipher that nobody has", letter: letter{damage: otherCipher}, want: "cannot-decrypt: decrypt: unsupported content encryption ", answer: "906^Message non dechiffrable"},
 	{name: "no INS", letter: letter{edit: func(s *xds.Submission) {
 		s.Set.PatientID, s.Entries[0].PatientID = hl7.CX{}, hl7.CX{}
 	}}, want: "no-patient", answer: "903^INS absente"},
@@ -231,4 +234,17 @@ func TestMailDoor(t *testing.T) {
 			t.Errorf("%s: %d files, %v", folder, len(files), err)
 		}
 	}
+}
+
+// otherCipher names another algorithm of the arc of AES (2.16.840.1.101.3.4.1) than any that is assigned for the content of an encrypted message.
+func otherCipher(b []byte) []byte {
+	head, body, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+	der, err := base64.StdEncoding.DecodeString(string(bytes.ReplaceAll(body, []byte("\r\n"), nil)))
+	arc := []byte{0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01}
+	at := bytes.LastIndex(der[:4000], arc)
+	if err != nil || at < 0 {
+		return nil
+	}
+	der[at+len(arc)] = 0x7f
+	return slices.Concat(head, []byte("\r\n\r\n"), []byte(base64.StdEncoding.EncodeToString(der)), []byte("\r\n"))
 }

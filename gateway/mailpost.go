@@ -74,6 +74,7 @@ type FetchConfig struct {
 	Done     string `yaml:"done"`  // folder that it moves to
 	Aside    string `yaml:"aside"` // folder for what is too large
 	Poll     int64  `yaml:"poll"`  // seconds between looks where the server does not tell
+	Retry    int64  `yaml:"retry"` // seconds before a connection that failed is tried again, doubling; 5 when 0
 }
 
 var (
@@ -307,7 +308,7 @@ func (g *Gateway) buildFetchers() error {
 	for _, f := range g.cfg.Mailbox.Fetch {
 		fetcher, err := mail.NewFetcher(mail.FetchConfig{Addr: f.Address, Security: securities[f.Security], TLS: g.tls.clientConfig(), Login: login(f.User, f.Password, f.Token),
 			Folder: f.Folder, After: afters[f.After], Done: f.Done, Aside: f.Aside, Max: g.cfg.Mailbox.MaxMessage, Poll: time.Duration(f.Poll) * time.Second,
-			Handler: fetched{g, f.Name}, State: marks, Log: g.log})
+			Retry: time.Duration(f.Retry) * time.Second, Handler: fetched{g, f.Name}, State: marks, Log: g.log})
 		if err != nil {
 			return fmt.Errorf("mailbox.fetch %s: %w", f.Name, err)
 		}

@@ -46,17 +46,6 @@ access:
   assertions: {profile: vihf, required: {registry: true, repository: true, dmp: true}, audiences: ["urn:oid:1.2.250.1.999.1"], anchors: [people/authority.pem], lists: [people/revoked.crl]}
   nodes: [{name: demo-client, structure: "1750100125", read: true, write: true}]
 `
-	suiteMail = `mailbox:
-  addresses: [depot@passerelle.example]
-  source_id: 1.2.250.1.999.1.25
-  certificates: [{certificate: mail/mailbox.pem, key: mail/mailbox.key}]
-  trust: {anchors: mail/authority.pem, lists: [mail/revoked.crl]}
-  correspondents:
-    - {domain: labo.example, mode: smime}
-    - {domain: hopital.mssante.example, mode: transport, nodes: [demo-client]}
-  pdf: {format: "urn:ihe:iti:xds-sd:pdf:2008^Document à corps non structuré en PDF^1.3.6.1.4.1.19376.1.2.3", facility: "SA25^Laboratoire de biologie médicale^1.2.250.1.71.4.2.4", practice: "AMBULATOIRE^Ambulatoire^1.2.250.1.213.1.1.4.9", content_type: "07^Consultations et soins externes^1.2.250.1.213.2.2"}
-  relay: {address: "%s", security: none}
-`
 )
 
 // quirksOff are the quirks of docs/quirks.md that the SOAP doors know.
@@ -68,7 +57,7 @@ func TestSuite(t *testing.T) { replay(t, nil) }
 
 // TestSuiteStrict replays the cases that need another configuration: every quirk off, small answers, extra metadata not kept.
 func TestSuiteStrict(t *testing.T) {
-	replay(t, map[string]string{"quirks": "off", "max_results": "3", "extra_metadata": "drop", "assertions": "xua"})
+	replay(t, map[string]string{"quirks": "off", "max_results": "3", "extra_metadata": "drop", "assertions": "xua", "mailbox": "strict"})
 }
 
 // TestSuiteRules replays those that need the rules of a shared record.
@@ -78,7 +67,7 @@ func TestSuiteRules(t *testing.T) {
 
 // TestSuiteMail replays those about what comes by mail, and about the documents in it.
 func TestSuiteMail(t *testing.T) {
-	replay(t, map[string]string{"mailbox": "smime"})
+	replay(t, map[string]string{"mailbox": "smime", "fetch": "imap"})
 }
 
 // runs tells whether a system of a profile runs a case.
@@ -166,10 +155,10 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		more, described, authority = suiteRules, "sut-rules.yaml", ""
 		writeTables(t, filepath.Join(dir, "tables"))
 		edit(t, filepath.Join(dir, "affinity-fr.yaml"), "\n      urn:ihe:iti:xds-sd:pdf:2008:", "\n      urn:ihe:iti:bppc:2007: Consentement\n      urn:ihe:iti:xds-sd:pdf:2008:")
-	case profile["mailbox"] != "":
+	case profile["mailbox"] == "smime":
 		mailDoor = `, smtp: "127.0.0.1:0"`
 	case profile != nil:
-		more, described = suiteXUA, "sut-strict.yaml"
+		mailDoor, more, described = `, smtp: "127.0.0.1:0"`, suiteXUA, "sut-strict.yaml"
 		registry = ", max_results: 3, max_references: 3"
 		quirks = strings.Join(quirksOff, ": false, ") + ": false"
 		edit(t, filepath.Join(dir, "affinity-fr.yaml"), "extra_metadata: keep", "extra_metadata: drop")
@@ -186,11 +175,7 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 		return decides(ctx, filepath.Join(dir, "data"), o)
 	}
 	if mailDoor != "" {
-		sut.Mail.Folder, sut.Mail.Receive = filepath.Join(dir, "mail"), freePort(t)
-		if err := conformance.MakeMail(&sut.Mail); err != nil {
-			t.Fatal(err)
-		}
-		more = fmt.Sprintf(suiteMail, sut.Mail.Receive)
+		more += suiteMailbox(t, dir, strings.TrimPrefix(described, "sut-"), &sut.Mail)
 	}
 	joined(t, filepath.Join(dir, "clients.pem"), filepath.Join(dir, "pki/ca.pem"), filepath.Join(dir, "people/authority.pem"))
 	file := filepath.Join(dir, "suite.yaml")
@@ -237,6 +222,31 @@ func startGateway(t *testing.T, auditAddress string, profile map[string]string) 
 			DMP: base + "/si-dmp-server/v2/services", Decides: sut.Decides, People: sut.People, Mail: sut.Mail, Rules: "passerelle",
 			TLS: conformance.TLSFiles{CA: filepath.Join(dir, "pki/ca.pem"), Certificate: filepath.Join(dir, "pki/client.pem"), Key: filepath.Join(dir, "pki/client.key")}}
 	}
+}
+
+// suiteMailbox is the mailbox of a configuration of conformance/sut, sut.yaml meaning the plain one, with doors and folders of the test; the description gets them too.
+func suiteMailbox(t *testing.T, dir, file string, m *conformance.Mail) string {
+	text, err := os.ReadFile(filepath.Join("../conformance/sut", strings.Replace(file, "sut.yaml", "passerelle.yaml", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "\nmailbox:")
+	if section, _, _ = strings.Cut(section, "\naudit:"); !ok {
+		t.Fatal(file + " has no mailbox")
+	}
+	folder := "../../run/conformance/" + filepath.Base(m.Folder)
+	for _, door := range []*string{&m.Receive, &m.Operator.IMAP} {
+		if *door != "" {
+			free := freePort(t)
+			section, *door = strings.ReplaceAll(section, *door, free), free
+		}
+	}
+	m.Folder = filepath.Join(dir, "mail")
+	m.Operator.Certificate, m.Operator.Key = filepath.Join(dir, "pki/server.pem"), filepath.Join(dir, "pki/server.key")
+	if err := conformance.MakeMail(m); err != nil {
+		t.Fatal(err)
+	}
+	return "mailbox:" + strings.ReplaceAll(section, folder, m.Folder) + "\n"
 }
 
 // writeTables writes the tables of the rules, with the privacy policies of the suite.

@@ -80,7 +80,11 @@ func (m *Mailbox) again(l *letter) ([]byte, error) {
 
 func (m *Mailbox) answerer(l *letter, what string) receipt.Answerer {
 	_, domain, _ := strings.Cut(m.cfg.Addresses[0], "@")
-	return receipt.Answerer{From: mail.Address{Name: m.cfg.Agent, Address: m.cfg.Addresses[0]}, Host: domain, Product: m.cfg.Agent, Now: m.cfg.Clock(),
+	to := "" // of ours, the one that the message was brought for
+	if all := l.head.Envelope.Recipients; len(all) > 0 {
+		to = all[0].Address
+	}
+	return receipt.Answerer{From: mail.Address{Name: m.cfg.Agent, Address: m.cfg.Addresses[0]}, To: to, Host: domain, Product: m.cfg.Agent, Now: m.cfg.Clock(),
 		MessageID: "<" + l.id + "-" + what + "@" + domain + ">"}
 }
 

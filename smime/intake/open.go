@@ -10,6 +10,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/auth"
 	"github.com/passerelle-sante/passerelle/smime"
+	"github.com/passerelle-sante/passerelle/wire/cms"
 	"github.com/passerelle-sante/passerelle/wire/receipt"
 )
 
@@ -45,6 +46,10 @@ func (m *Mailbox) open(ctx context.Context, l *letter) ([]smime.Part, error) {
 		return nil, refuse(NotRecipient, "")
 	case errors.Is(err, smime.ErrDecrypt):
 		return nil, refuse(CannotDecrypt, "")
+	case errors.Is(err, cms.ErrMalformed):
+		return nil, refuse(Malformed, "%s", err)
+	case errors.Is(err, cms.ErrRefused), errors.Is(err, cms.ErrUnsupported): // anybody can see in which algorithm a message is
+		return nil, refuse(CannotDecrypt, "%s", err)
 	case err != nil:
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"cmp"
 	"crypto"
 	"encoding/base64"
 	"fmt"
@@ -30,7 +31,8 @@ type Outcome struct {
 
 // Answerer is who answers, and when.
 type Answerer struct {
-	From      mail.Address // the mailbox the message came to
+	From      mail.Address // the mailbox that answers
+	To        string       // address the message came to; From's where empty
 	Host      string       // Reporting-UA: our name and the product's
 	Product   string
 	Now       time.Time
@@ -132,7 +134,7 @@ func disposition(o Original, out Outcome, by Answerer) [][2]string {
 	return [][2]string{
 		{"Reporting-UA", strings.Trim(by.Host+"; "+by.Product, "; ")},
 		{"Original-Recipient", original},
-		{"Final-Recipient", addressField(by.From.Address)},
+		{"Final-Recipient", addressField(cmp.Or(by.To, by.From.Address))},
 		{"Original-Message-ID", id},
 		{"Disposition", said},
 		{"Error", failure},
