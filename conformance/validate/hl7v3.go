@@ -73,7 +73,7 @@ func (j *judge) hl7v3(root xmltree.Node, _ *message) {
 	}
 	act := at(root, "controlActProcess")
 	if act.IsZero() || act.Value("classCode") != "CACT" || act.Value("moodCode") == "" {
-		j.say("V3-ACT", here(root, "controlActProcess"))
+		j.say("V3-ACT", near(root, "controlActProcess", "controlActProcess"))
 		return
 	}
 	switch act.Value("moodCode") {
@@ -110,30 +110,30 @@ func coded(n xmltree.Node, attribute, words string) bool {
 
 // wrapper judges the transmission around the control act.
 func (j *judge) wrapper(root xmltree.Node) {
-	where := func(name string) place { return here(root, name) }
+	where := func(name string, path ...string) place { return near(root, name, path...) }
 	if root.Value("ITSVersion") != "XML_1.0" {
-		j.say("V3-ITS", where("ITSVersion"))
+		j.say("V3-ITS", here(root, "ITSVersion"))
 	}
 	if !isII(at(root, "id")) {
-		j.say("V3-ID", where("id"))
+		j.say("V3-ID", where("id", "id"))
 	}
 	if !isTS(value(at(root, "creationTime"), "value")) {
-		j.say("V3-TIME", where("creationTime"))
+		j.say("V3-TIME", where("creationTime", "creationTime"))
 	}
 	name := strings.TrimSuffix(root.Local(), "_Cancel")
 	if i := at(root, "interactionId"); value(i, "root") != "2.16.840.1.113883.1.6" || strings.TrimSuffix(value(i, "extension"), "_Cancel") != name {
-		j.say("V3-INTERACTION", where("interactionId"))
+		j.say("V3-INTERACTION", where("interactionId", "interactionId"))
 	}
 	for _, c := range []struct{ rule, element, codes string }{{"V3-PROCESSING", "processingCode", "P T D"}, {"V3-MODE", "processingModeCode", "A I R T"}, {"V3-ACCEPT", "acceptAckCode", "AL ER NE SU"}} {
 		if !coded(at(root, c.element), "code", c.codes) {
-			j.say(c.rule, where(c.element))
+			j.say(c.rule, where(c.element, c.element))
 		}
 	}
 	if !isII(at(root, "receiver", "device", "id")) {
-		j.say("V3-RECEIVER", where("receiver"))
+		j.say("V3-RECEIVER", where("receiver", "receiver", "device", "id"))
 	}
 	if len(kids(root, "sender")) != 1 || !isII(at(root, "sender", "device", "id")) {
-		j.say("V3-SENDER", where("sender"))
+		j.say("V3-SENDER", where("sender", "sender", "device", "id"))
 	}
 }
 
@@ -161,10 +161,10 @@ func (j *judge) v3Acknowledgement(root xmltree.Node) {
 		code, attribute = t, "code"
 	}
 	if !coded(code, attribute, "AA AE AR CA CE CR") {
-		j.say("V3-ACK-CODE", here(a, "acknowledgement"))
+		j.say("V3-ACK-CODE", near(a, "acknowledgement", "typeCode"))
 	}
 	if !isII(at(a, "targetMessage", "id")) {
-		j.say("V3-ACK-TARGET", here(a, "targetMessage"))
+		j.say("V3-ACK-TARGET", near(a, "targetMessage", "targetMessage", "id"))
 	}
 }
 
@@ -172,20 +172,20 @@ func (j *judge) v3Acknowledgement(root xmltree.Node) {
 func (j *judge) registration(act xmltree.Node, kind string) {
 	event := at(act, "subject", "registrationEvent")
 	if event.IsZero() {
-		j.say("V3-EVENT", here(act, "registrationEvent"))
+		j.say("V3-EVENT", near(act, "registrationEvent", "subject"))
 		return
 	}
 	if patient := at(event, "subject1", "patient"); patient.IsZero() {
-		j.say("V3-PATIENT", here(event, "subject1"))
+		j.say("V3-PATIENT", near(event, "subject1", "subject1"))
 	} else {
 		j.v3Patient(patient)
 	}
 	if !isII(at(event, "custodian", "assignedEntity", "id")) {
-		j.say("V3-CUSTODIAN", here(event, "custodian"))
+		j.say("V3-CUSTODIAN", near(event, "custodian", "custodian", "assignedEntity", "id"))
 	}
 	prior := at(event, "replacementOf", "priorRegistration", "subject1", "priorRegisteredRole", "id")
 	if kind == "merge" && (!isII(prior) || value(prior, "extension") == "") {
-		j.say("V3-PRIOR", here(event, "replacementOf"))
+		j.say("V3-PRIOR", near(event, "replacementOf", "replacementOf", "priorRegistration", "subject1", "priorRegisteredRole", "id"))
 	}
 }
 
@@ -196,17 +196,17 @@ func (j *judge) v3Patient(patient xmltree.Node) {
 		good = good && isOID(id.Value("root")) && id.Value("extension") != ""
 	}
 	if !good {
-		j.say("V3-PATIENT-ID", here(patient, "patient.id"))
+		j.say("V3-PATIENT-ID", near(patient, "patient.id", "id"))
 	}
 	if value(at(patient, "statusCode"), "code") == "" {
-		j.say("V3-PATIENT-STATUS", here(patient, "patient.statusCode"))
+		j.say("V3-PATIENT-STATUS", near(patient, "patient.statusCode", "statusCode"))
 	}
 	person := at(patient, "patientPerson")
 	if person.IsZero() {
 		return
 	}
 	if name := at(person, "name"); name.IsZero() || !name.HasText() && value(name, "nullFlavor") == "" {
-		j.say("V3-PERSON-NAME", here(person, "patientPerson.name"))
+		j.say("V3-PERSON-NAME", near(person, "patientPerson.name", "name"))
 	}
 	if b := at(person, "birthTime"); !b.IsZero() && value(b, "nullFlavor") == "" && !isTS(b.Value("value")) {
 		j.say("V3-BIRTH", here(b, "birthTime"))
@@ -223,39 +223,39 @@ func (j *judge) v3Query(root, act xmltree.Node) {
 		return
 	}
 	if !isII(at(q, "queryId")) {
-		j.say("V3-QUERY-ID", here(q, "queryId"))
+		j.say("V3-QUERY-ID", near(q, "queryId", "queryId"))
 	}
 	if !coded(at(q, "statusCode"), "code", "new") {
-		j.say("V3-QUERY-STATUS", here(q, "statusCode"))
+		j.say("V3-QUERY-STATUS", near(q, "statusCode", "statusCode"))
 	}
 	list := at(q, "parameterList")
 	if root.Local() == "PRPA_IN201309UV02" {
 		id := at(list, "patientIdentifier", "value")
 		if len(kids(list, "patientIdentifier")) != 1 || !isII(id) || value(id, "extension") == "" {
-			j.say("V3-QUERY-PATIENT", here(q, "patientIdentifier"))
+			j.say("V3-QUERY-PATIENT", near(q, "patientIdentifier", "parameterList", "patientIdentifier", "value"))
 		}
 	} else if count(list) == 0 {
-		j.say("V3-QUERY-PARAM", here(q, "parameterList"))
+		j.say("V3-QUERY-PARAM", near(q, "parameterList", "parameterList"))
 	}
 }
 
 func (j *judge) v3Found(act xmltree.Node) {
 	a := at(act, "queryAck")
 	if a.IsZero() || !isII(at(a, "queryId")) {
-		j.say("V3-QUERYACK", here(act, "queryAck"))
+		j.say("V3-QUERYACK", near(act, "queryAck", "queryAck", "queryId"))
 	}
 	code := value(at(a, "queryResponseCode"), "code")
 	if !coded(at(a, "queryResponseCode"), "code", "OK NF AE QE") {
-		j.say("V3-QUERYACK-CODE", here(act, "queryResponseCode"))
+		j.say("V3-QUERYACK-CODE", near(act, "queryResponseCode", "queryAck", "queryResponseCode"))
 		return
 	}
 	subjects := kids(act, "subject")
 	if (code == "OK") != (len(subjects) > 0) {
-		j.say("V3-QUERYACK-FOUND", here(act, "queryResponseCode"))
+		j.say("V3-QUERYACK-FOUND", near(act, "queryResponseCode", "queryAck", "queryResponseCode"))
 	}
 	for _, s := range subjects {
 		if p := at(s, "registrationEvent", "subject1", "patient"); p.IsZero() {
-			j.say("V3-PATIENT", here(s, "subject1"))
+			j.say("V3-PATIENT", near(s, "subject1", "registrationEvent", "subject1"))
 		} else {
 			j.v3Patient(p)
 		}

@@ -89,7 +89,7 @@ func (j *judge) query(root xmltree.Node, _ *message) {
 
 func (j *judge) adhoc(root xmltree.Node) {
 	if r := value(at(root, "ResponseOption"), "returnType"); r != "ObjectRef" && r != "LeafClass" && r != "LeafClassWithRepositoryItem" {
-		j.say("QRY-RETURN", here(root, "ResponseOption"))
+		j.say("QRY-RETURN", near(root, "ResponseOption", "ResponseOption"))
 	}
 	q := at(root, "AdhocQuery")
 	if home := value(q, "home"); home != "" && !isHome(home) {
@@ -207,10 +207,10 @@ func (j *judge) retrieve(root xmltree.Node) {
 		case repository == "" || id == "":
 			j.say("QRY-DOCUMENT", where)
 		case !isOID(repository):
-			j.say("QRY-REPOSITORY", where)
+			j.say("QRY-REPOSITORY", near(d, where.location, "RepositoryUniqueId"))
 		}
 		if home != "" && !isHome(home) {
-			j.say("QRY-HOME", where)
+			j.say("QRY-HOME", near(d, where.location, "HomeCommunityId"))
 		}
 		if key := home + "|" + repository + "|" + id; seen[key] {
 			j.say("QRY-SAME", where)

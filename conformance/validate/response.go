@@ -182,11 +182,11 @@ func (j *judge) retrieved(root xmltree.Node, m *message, status string) {
 		}
 		seen[repository+" "+id] = true
 		if !mimeForm.MatchString(textOf(at(d, "mimeType"))) {
-			j.say("RSP-DOC-MIME", where)
+			j.say("RSP-DOC-MIME", near(d, where.location, "mimeType"))
 		}
 		content, whole, err := m.held(at(d, "Document"))
 		if at(d, "Document").IsZero() || err != nil || whole && len(content) == 0 || at(d, "Document", "Include").IsZero() && !whole {
-			j.say("RSP-DOC-CONTENT", where)
+			j.say("RSP-DOC-CONTENT", near(d, where.location, "Document"))
 		}
 	}
 }

@@ -117,15 +117,9 @@ func (j *judge) envelope(m *message) bool {
 		return false
 	}
 	for _, pi := range m.tree.Instructions() {
-		j.say("SOAP-PI", place{pi.Line, ""})
+		j.say("SOAP-PI", place{line: pi.Line})
 	}
-	var names []string
-	for k := range root.Children() {
-		names = append(names, k.Local())
-	}
-	if s := strings.Join(names, " "); s != "Header Body" && s != "Body" {
-		j.say("SOAP-CHILD", here(root, "Envelope"))
-	}
+	j.order(root)
 	body := at(root, "Body")
 	if count(body) != 1 {
 		j.say("SOAP-BODY", here(body, "Body"))
@@ -135,25 +129,42 @@ func (j *judge) envelope(m *message) bool {
 	if m.content.Local() == "Fault" {
 		j.fault(m)
 	} else if m.framed && m.status != 0 && m.status != 200 {
-		j.say("SOAP-STATUS", place{1, ""})
+		j.say("SOAP-STATUS", m.field("", "status line"))
 	}
 	j.addressing(m, at(root, "Header"))
 	return true
 }
 
+// order judges the children of the envelope, as far as the first that stands wrong.
+func (j *judge) order(envelope xmltree.Node) {
+	due := []string{"Header", "Body"}
+	for k := range envelope.Children() {
+		if i := slices.Index(due, k.Local()); i >= 0 {
+			due = due[i+1:]
+			continue
+		}
+		j.say("SOAP-CHILD", here(k, "Envelope"))
+		return
+	}
+	if len(due) > 0 {
+		j.say("SOAP-CHILD", here(envelope, "Envelope"))
+	}
+}
+
 func (j *judge) fault(m *message) {
 	_, code, _ := strings.Cut(textOf(at(m.content, "Code", "Value")), ":")
 	if !slices.Contains([]string{"VersionMismatch", "MustUnderstand", "DataEncodingUnknown", "Sender", "Receiver"}, code) {
-		j.say("SOAP-FAULT-CODE", here(m.content, "Fault.Code"))
+		j.say("SOAP-FAULT-CODE", near(m.content, "Fault.Code", "Code", "Value"))
 	}
-	text := at(m.content, "Reason", "Text")
-	if textOf(text) == "" {
-		j.say("SOAP-FAULT-REASON", here(m.content, "Fault.Reason"))
-	} else if lang, _ := text.AttrNS("http://www.w3.org/XML/1998/namespace", "lang"); lang == "" {
-		j.say("SOAP-FAULT-REASON", here(text, "Fault.Reason"))
+	text, lang := at(m.content, "Reason", "Text"), ""
+	if !text.IsZero() {
+		lang, _ = text.AttrNS("http://www.w3.org/XML/1998/namespace", "lang")
+	}
+	if textOf(text) == "" || lang == "" {
+		j.say("SOAP-FAULT-REASON", near(m.content, "Fault.Reason", "Reason", "Text"))
 	}
 	if m.status != 0 && m.status < 400 {
-		j.say("SOAP-FAULT-STATUS", place{1, ""})
+		j.say("SOAP-FAULT-STATUS", m.field("", "status line"))
 	}
 }
 
@@ -185,17 +196,23 @@ func (j *judge) addressing(m *message, header xmltree.Node) {
 		}
 	}
 	answer := answers(m.content.Local()) || m.status != 0
+	where := func(name string) place { // the last of that name, or the header that lacks it
+		if all := found[name]; len(all) > 0 {
+			return here(all[len(all)-1], "wsa:"+name)
+		}
+		return near(m.tree.Root(), "wsa:"+name, "Header")
+	}
 	action := found["Action"]
 	if len(action) != 1 || !isIRI(action[0].Text()) {
-		j.say("WSA-ACTION", here(m.tree.Root(), "wsa:Action"))
+		j.say("WSA-ACTION", where("Action"))
 	} else {
 		j.action(m, action[0], answer)
 	}
 	if id := found["MessageID"]; !answer && (len(id) == 0 || !isIRI(id[0].Text())) {
-		j.say("WSA-ID", here(m.tree.Root(), "wsa:MessageID"))
+		j.say("WSA-ID", where("MessageID"))
 	}
 	if to := found["RelatesTo"]; answer && (len(to) == 0 || !isIRI(to[0].Text())) {
-		j.say("WSA-RELATES", here(m.tree.Root(), "wsa:RelatesTo"))
+		j.say("WSA-RELATES", where("RelatesTo"))
 	}
 }
 
@@ -212,7 +229,7 @@ func (j *judge) action(m *message, action xmltree.Node, answer bool) {
 		j.say("WSA-BODY", here(action, "wsa:Action"))
 	}
 	if p := m.params["action"]; p != "" && p != is {
-		j.say("WSA-TYPE", place{1, "Content-Type"})
+		j.say("WSA-TYPE", m.field("Content-Type", "Content-Type"))
 	}
 }
 
@@ -242,15 +259,15 @@ func (j *judge) includes(m *message) {
 			j.say("MTOM-ALONE", here(n, "xop:Include"))
 		}
 	}
-	for cid := range m.parts {
+	for cid, p := range m.parts {
 		if !used[cid] {
-			j.say("MTOM-UNUSED", place{1, "part"})
+			j.say("MTOM-UNUSED", p.at)
 		}
 	}
 	switch m.content.Local() {
 	case "ProvideAndRegisterDocumentSetRequest", "RetrieveDocumentSetResponse":
 		if m.framed && !m.mtom {
-			j.say("MTOM-DUE", place{1, "Content-Type"})
+			j.say("MTOM-DUE", m.field("Content-Type", "Content-Type"))
 		}
 	}
 }

@@ -102,7 +102,7 @@ var traits = []trait{
 	{"DocumentEntry", "serviceStartTime", "slot", "", "", false, "dtm"},
 	{"DocumentEntry", "serviceStopTime", "slot", "", "", false, "dtm"},
 	{"DocumentEntry", "legalAuthenticator", "slot", "", "", false, "xcn"},
-	{"DocumentEntry", "URI", "slot", "", "x", true, ""},
+	{"DocumentEntry", "URI", "slot", "", "", true, ""}, // XDM asks for it in a rule of its own
 	{"DocumentEntry", "documentAvailability", "slot", "", "", false, ""},
 	{"DocumentEntry", "referenceIdList", "slot", "urn:ihe:iti:xds:2013:referenceIdList", "", true, "reference"},
 	{"SubmissionSet", "author", "class", "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d", "", true, "author"},
@@ -151,6 +151,18 @@ const (
 type object struct {
 	xmltree.Node
 	kind, name, id string
+}
+
+// at is the place of an attribute of the object.
+func (o object) at(name string) place {
+	for _, t := range traits {
+		if t.kind == o.kind && t.name == name {
+			if found := t.find(o.Node); len(found) > 0 {
+				return here(found[0], o.name+"."+name)
+			}
+		}
+	}
+	return here(o.Node, o.name+"."+name)
 }
 
 // held is a submission, or the objects of an answer, taken apart.
@@ -283,7 +295,7 @@ func (j *judge) object(o object, profile string) {
 	}
 	start, stop := slotValue(o.Node, "serviceStartTime"), slotValue(o.Node, "serviceStopTime")
 	if start != "" && stop != "" && stop < start[:min(len(start), len(stop))] {
-		j.say("SUB-TIMES", here(o.Node, o.name+".serviceStopTime"))
+		j.say("SUB-TIMES", o.at("serviceStopTime"))
 	}
 }
 
@@ -498,7 +510,7 @@ func (j *judge) classifications(o object) {
 				j.say("SUB-CLASS-CODING", here(c, where))
 			}
 			if value(at(c, "Name", "LocalizedString"), "value") == "" {
-				j.say("SUB-CLASS-NAME", here(c, where))
+				j.say("SUB-CLASS-NAME", near(c, where, "Name", "LocalizedString"))
 			}
 		}
 	}
@@ -545,7 +557,7 @@ func (j *judge) identifiers(o object) {
 			j.say("SUB-IDENT-OBJECT", here(i, o.name+"."+name))
 		}
 		if value(at(i, "Name", "LocalizedString"), "value") != prefix+"."+name {
-			j.say("SUB-IDENT-NAME", here(i, o.name+"."+name))
+			j.say("SUB-IDENT-NAME", near(i, o.name+"."+name, "Name", "LocalizedString"))
 		}
 	}
 }
@@ -573,11 +585,11 @@ func (j *judge) together(h *held) {
 			continue
 		}
 		if p := ident(o, "patientId"); p != "" && patient != "" && p != patient {
-			j.say("SUB-PATIENT", here(o.Node, o.name+".patientId"))
+			j.say("SUB-PATIENT", o.at("patientId"))
 		}
 		if u := ident(o, "uniqueId"); u != "" {
 			if seen[u] {
-				j.say("SUB-UNIQUEID-TWICE", here(o.Node, o.name+".uniqueId"))
+				j.say("SUB-UNIQUEID-TWICE", o.at("uniqueId"))
 			}
 			seen[u] = true
 		}
@@ -673,10 +685,10 @@ func (j *judge) documents(h *held, root xmltree.Node, m *message) {
 func (j *judge) bytes(o object, content []byte) {
 	sum := sha1.Sum(content)
 	if hash := slotValue(o.Node, "hash"); hash != "" && !strings.EqualFold(hash, hex.EncodeToString(sum[:])) {
-		j.say("SUB-DOC-HASH", here(o.Node, o.name+".hash"))
+		j.say("SUB-DOC-HASH", o.at("hash"))
 	}
 	if size := slotValue(o.Node, "size"); size != "" && size != strconv.Itoa(len(content)) {
-		j.say("SUB-DOC-SIZE", here(o.Node, o.name+".size"))
+		j.say("SUB-DOC-SIZE", o.at("size"))
 	}
 }
 
@@ -694,6 +706,6 @@ func (m *message) held(d xmltree.Node) (content []byte, whole bool, err error) {
 	if err != nil || m == nil {
 		return nil, false, nil // the package is judged as such
 	}
-	content, whole = m.parts[cid]
-	return content, whole, nil
+	p, whole := m.parts[cid]
+	return p.content, whole, nil
 }

@@ -49,7 +49,7 @@ func (j *judge) xdm(b []byte) {
 	}
 	for _, root := range []struct{ rule, name string }{{"XDM-README", "README.TXT"}, {"XDM-INDEX", "INDEX.HTM"}} {
 		if a.files[root.name] == nil {
-			j.say(root.rule, place{0, root.name})
+			j.say(root.rule, place{location: root.name})
 		}
 	}
 	var subsets []string
@@ -60,13 +60,13 @@ func (j *judge) xdm(b []byte) {
 		}
 		for _, p := range parts {
 			if !dosName.MatchString(p) {
-				j.say("XDM-NAME", place{0, name})
+				j.say("XDM-NAME", place{location: name})
 				break
 			}
 		}
 	}
 	if len(subsets) == 0 {
-		j.say("XDM-FOLDER", place{0, "IHE_XDM"})
+		j.say("XDM-FOLDER", place{location: "IHE_XDM"})
 	}
 	for _, s := range subsets {
 		j.subset(a, "IHE_XDM/"+s)
@@ -89,21 +89,21 @@ func (j *judge) unzip(b []byte) *archive {
 	for _, f := range z.File {
 		name := strings.TrimSuffix(f.Name, "/")
 		if strings.Contains(f.Name, `\`) || path.IsAbs(f.Name) || path.Clean(name) != name || strings.HasPrefix(name, "..") {
-			j.say("XDM-PATH", place{0, fmt.Sprintf("%.100q", f.Name)})
+			j.say("XDM-PATH", place{location: fmt.Sprintf("%.100q", f.Name)})
 			continue
 		}
 		if name != f.Name { // a folder
 			continue
 		}
 		if _, again := a.files[name]; again {
-			j.say("XDM-TWICE", place{0, name})
+			j.say("XDM-TWICE", place{location: name})
 		}
 		content, err := inflate(f, left)
 		if err != nil {
-			j.say("XDM-BROKEN", place{0, name})
+			j.say("XDM-BROKEN", place{location: name})
 		}
 		if left -= int64(len(content)); left <= 0 {
-			j.say("XDM-BIG", place{0, name})
+			j.say("XDM-BIG", place{location: name})
 			return nil
 		}
 		a.names, a.files[name] = append(a.names, name), content
@@ -128,7 +128,7 @@ func inflate(f *zip.File, limit int64) ([]byte, error) {
 func (j *judge) subset(a *archive, folder string) {
 	metadata := a.files[folder+"/METADATA.XML"]
 	if metadata == nil {
-		j.say("XDM-METADATA", place{0, folder})
+		j.say("XDM-METADATA", place{location: folder})
 		return
 	}
 	j.within = folder + "/METADATA.XML"
@@ -149,9 +149,10 @@ func (j *judge) subset(a *archive, folder string) {
 			described[j.file(a, folder, o)] = true
 		}
 	}
+	j.within = ""
 	for _, name := range a.names {
 		if rest, ok := strings.CutPrefix(name, folder+"/"); ok && !described[rest] && !besides(described, rest) {
-			j.say("XDM-STRAY", place{0, rest})
+			j.say("XDM-STRAY", place{location: name})
 		}
 	}
 }
@@ -171,18 +172,18 @@ func besides(described map[string]bool, name string) bool {
 func (j *judge) file(a *archive, folder string, o object) string {
 	uri := slotValue(o.Node, "URI")
 	if uri == "" {
-		j.say("XDM-URI", here(o.Node, o.name+".URI"))
+		j.say("XDM-URI", o.at("URI"))
 		return ""
 	}
 	content, ok := a.files[folder+"/"+uri]
 	if !ok {
-		j.say("XDM-FILE", here(o.Node, o.name+".URI"))
+		j.say("XDM-FILE", o.at("URI"))
 		return uri
 	}
 	quiet := &judge{}
 	quiet.bytes(o, content)
 	for _, f := range quiet.out {
-		j.say(map[string]string{"SUB-DOC-HASH": "XDM-HASH", "SUB-DOC-SIZE": "XDM-LENGTH"}[f.Rule], place{f.Line, f.Location})
+		j.say(map[string]string{"SUB-DOC-HASH": "XDM-HASH", "SUB-DOC-SIZE": "XDM-LENGTH"}[f.Rule], place{line: f.Line, location: f.Location})
 	}
 	return uri
 }
@@ -198,7 +199,7 @@ func (j *judge) cda(b []byte) {
 	for _, f := range found {
 		severity := Warning
 		switch f.Severity {
-		case cda.Error:
+		case cda.Fatal, cda.Error:
 			severity = Error
 		case cda.Warning:
 		default:
