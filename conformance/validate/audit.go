@@ -12,9 +12,9 @@ import (
 )
 
 var auditRules = []Rule{
-	{"AUD-NONE", Error, "ITI TF-2 3.20.4.1.2.1", "there is no AuditMessage"},
-	{"AUD-SYSLOG", Error, "RFC 5424 6; ITI TF-2 3.20.4.1.2.1", "what stands before the message is no header of RFC 5424"},
-	{"AUD-MSGID", Warning, "ITI TF-2 3.20.4.1.2.1", "MSGID of the syslog header is neither IHE+RFC-3881 nor IHE+DICOM"},
+	{"AUD-NONE", Error, "ITI TF-2 3.20.4.1.2", "there is no AuditMessage"},
+	{"AUD-SYSLOG", Error, "RFC 5424 6; ITI TF-2 3.20.4.1.2", "what stands before the message is no header of RFC 5424"},
+	{"AUD-MSGID", Warning, "ITI TF-2 3.20.4.1.2", "MSGID of the syslog header is neither IHE+RFC-3881 nor IHE+DICOM"},
 	{"AUD-EVENT", Error, "DICOM PS3.15 A.5.2.1", "there is no EventIdentification with an EventID of the vocabulary DCM"},
 	{"AUD-ACTION", Error, "DICOM PS3.15 A.5.2.1", "EventActionCode is none of C, R, U, D and E"},
 	{"AUD-OUTCOME", Error, "DICOM PS3.15 A.5.2.1", "EventOutcomeIndicator is none of 0, 4, 8 and 12"},

@@ -42,7 +42,7 @@ var er7Rules = []Rule{
 	{"ER7-QPD3", Error, "ITI TF-2 3.9.4.1.2.2, 3.21.4.1.2.2", "QPD-3 is empty"},
 	{"ER7-RCP", Error, "ITI TF-2 3.9.4.1.2.3", "RCP-1 is not I"},
 	{"ER7-QAK", Error, "ITI TF-2 3.9.4.2.2.3; HL7 v2.5 table 0208", "QAK-1 is empty, or QAK-2 is none of OK, NF, AE and AR"},
-	{"ER7-QAK-FOUND", Error, "ITI TF-2 3.9.4.2.2", "QAK-2 does not fit: OK without PID, or another with one"},
+	{"ER7-QAK-FOUND", Error, "ITI TF-2 3.9.4.2.2.6", "QAK-2 does not fit: OK without PID, or another with one"},
 }
 
 // structures tell the segments of an event: ? may be absent, * and + come several times; ( and ) stand around a group. Segments that begin with Z may stand anywhere.
@@ -119,7 +119,9 @@ func (j *judge) hl7v2(b []byte) {
 	if !ok {
 		j.say("ER7-EVENT", place{line: 1, location: "MSH-9"})
 	} else {
-		if got := e.component(e.get(0, 9), 3); got != "" && got != s.name {
+		// In the 2.3.1 of ITI-8, A05 has the structure of A01 (ITI TF-2 3.8.4.1.2.1).
+		early := event == "ADT^A05" && strings.HasPrefix(e.get(0, 12), "2.3")
+		if got := e.component(e.get(0, 9), 3); got != "" && got != s.name && (!early || got != "ADT_A01") {
 			j.say("ER7-STRUCTURE", place{line: 1, location: "MSH-9.3"})
 		}
 		j.structure(e, s.segments)

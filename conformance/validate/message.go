@@ -224,7 +224,7 @@ func (j *judge) mediaType(m *message) {
 	where := m.field("Content-Type", "Content-Type")
 	switch m.kind {
 	case "application/soap+xml":
-		if c := m.params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
+		if c := m.params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "utf-16") {
 			j.say("SOAP-CHARSET", where)
 		}
 	case "multipart/related":

@@ -83,7 +83,7 @@ const (
 	member = `<rim:Association id="As1" associationType="urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember" sourceObject="urn:uuid:00000000-0000-4000-8000-000000000012" targetObject="urn:uuid:00000000-0000-4000-8000-000000000011" objectType="urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Association"><rim:Slot name="SubmissionSetStatus"><rim:ValueList><rim:Value>Original</rim:Value></rim:ValueList></rim:Slot></rim:Association>
 `
 	folder = `<rim:RegistryPackage id="Fol" objectType="urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:RegistryPackage">
- <rim:Slot name="lastUpdateTime"><rim:ValueList><rim:Value>20250314</rim:Value></rim:ValueList></rim:Slot>
+ <rim:Slot name="lastUpdateTime"><rim:ValueList><rim:Value>20250314</rim:Value></rim:ValueList></rim:Slot><rim:Name><rim:LocalizedString value="Suivi"/></rim:Name>
  <rim:Classification id="c16" classifiedObject="Fol" classificationNode="urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2" objectType="urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Classification"/>
  <rim:Classification id="c17" classificationScheme="urn:uuid:1ba97051-7806-41a8-a48b-8fce7af683c5" classifiedObject="Fol" nodeRepresentation="S" objectType="urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Classification">
   <rim:Slot name="codingScheme"><rim:ValueList><rim:Value>1.2.250.1.999.4</rim:Value></rim:ValueList></rim:Slot>

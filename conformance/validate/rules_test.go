@@ -13,7 +13,7 @@ import (
 	"github.com/passerelle-sante/passerelle/conformance/validate"
 )
 
-// broken is a change to a good message, and all that is found then: line, severity, rule and location of each, one after the other.
+// broken is a change to a good message, and all that is found then: line, severity, rule and location of each, one after the other; nothing for what is allowed.
 type broken struct{ old, new, want string }
 
 const approved = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
@@ -47,6 +47,7 @@ var brokenMessages = []struct {
 		{"classificationNode=\"urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd\"", "classificationNode=\"urn:uuid:00000000-d40d-43f9-88c5-b4633d873bdd\"", "14 error SUB-SET SubmissionSet + 16 error SUB-MEMBER DocumentEntry[1] + 59 error SUB-CLASS-SCHEME RegistryPackage[1] + 62 error SUB-CLASS-SCHEME RegistryPackage[1] + 65 error SUB-IDENT-SCHEME RegistryPackage[1] + 67 error SUB-IDENT-SCHEME RegistryPackage[1] + 69 error SUB-IDENT-SCHEME RegistryPackage[1] + 72 error SUB-FOLDER-MEMBER Association[1] + 73 error SUB-MEMBER Folder[1] + 84 error SUB-FOLDER-MEMBER Association[2] + 85 error SUB-FOLDER-MEMBER Association[3] + 86 error SUB-FOLDER-MEMBER Association[4] + 88 error SUB-FOLDER-MEMBER Association[6]"},
 		{" id=\"Fol\"", "", "73 error SUB-ID-MISSING Folder[1].id + 73 error SUB-MEMBER Folder[1] + 73 error SUB-SCHEMA SubmitObjectsRequest + 84 error SUB-ASSOC-DANGLING Association[2].targetObject + 84 error SUB-ASSOC-STATUS Association[2] + 85 error SUB-ASSOC-DANGLING Association[3].sourceObject"},
 		{"name=\"creationTime\"", "name=\"urn:creationTime\"", "16 error SUB-MISSING DocumentEntry[1].creationTime"},
+		{"<rim:Name><rim:LocalizedString value=\"Suivi\"/></rim:Name>", "", "73 error SUB-MISSING Folder[1].title"},
 		{"a09d5840-386c-46f2-b5ad-9c3699a4309d", "41a5887f-8865-4c09-adf7-e362475b143a", "16 error SUB-MISSING DocumentEntry[1].formatCode + 38 error SUB-REPEATED DocumentEntry[1].classCode"},
 		{"name=\"hash\"", "name=\"size\"", "16 error SUB-MISSING DocumentEntry[1].hash + 18 error SUB-SIZE DocumentEntry[1].size + 19 error SUB-SLOT-TWICE DocumentEntry[1].size"},
 		{"<rim:Value>PID-5|ESSAI^ALIX^^^^^L</rim:Value><rim:Value>PID-8|F</rim:Value>", "", "23 error SUB-SLOT-EMPTY DocumentEntry[1].sourcePatientInfo"},
@@ -62,7 +63,7 @@ var brokenMessages = []struct {
 		{"registryObject=\"Fol\"", "registryObject=\"Foll\"", "79 error SUB-IDENT-OBJECT Folder[1].patientId"},
 		{"XDSFolder.uniqueId", "uniqueId", "82 error SUB-IDENT-NAME Folder[1].uniqueId"},
 		{"20250314150926", "20250230", "17 error SUB-DTM DocumentEntry[1].creationTime"},
-		{"20250302", "20250228", "25 warning SUB-TIMES DocumentEntry[1].serviceStopTime"},
+		{"20250302", "20250228", "25 error SUB-TIMES DocumentEntry[1].serviceStopTime"},
 		{"name=\"hash\"><rim:ValueList><rim:Value>", "name=\"hash\"><rim:ValueList><rim:Value>x", "18 error SUB-HASH DocumentEntry[1].hash"},
 		{">23<", ">-1<", "19 error SUB-SIZE DocumentEntry[1].size"},
 		{"1.2.250.1.999.9.43", "1.02", "21 error SUB-OID DocumentEntry[1].repositoryUniqueId"},
@@ -77,6 +78,7 @@ var brokenMessages = []struct {
 		{">PID-8|F<", ">PID-19|1700175000001<", "23 error SUB-PID-SSN DocumentEntry[1].sourcePatientInfo"},
 		{"ISO^urn:ihe:iti:xds:2013:order", "ISO", "27 error SUB-REFERENCE DocumentEntry[1].referenceIdList"},
 		{"Hôpital^^^^^&amp;1.2.250.1.71.4.2.2&amp;ISO^IDNST^^^1750100125|801234567890^ESSAI", "|^^", "57 error SUB-RECIPIENT SubmissionSet[1].intendedRecipient"},
+		{"*authorPerson", "authorTelecommunication", ""},
 		{"nodeRepresentation=\"\"", "nodeRepresentation=\"x\"", "29 error SUB-AUTHOR DocumentEntry[1].author"},
 		{"value=\"SIM0001^^^", "value=\"SIM0002^^^", "50 error SUB-PATIENT DocumentEntry[1].patientId"},
 		{"value=\"1.2.250.1.999.9.3\"", "value=\"1.2.250.1.999.9.2\"", "81 error SUB-UNIQUEID-TWICE Folder[1].uniqueId"},
@@ -194,6 +196,7 @@ var brokenMessages = []struct {
 		{"ALIX", "ALI\xc8", "3 error ER7-BYTES MSH-18"},
 		{"ADT^A04^ADT_A01", "ADT^A99", "1 warning ER7-EVENT MSH-9"},
 		{"ADT_A01", "ADT_A05", "1 error ER7-STRUCTURE MSH-9.3"},
+		{"ADT^A04^ADT_A01|0001|T|2.5", "ADT^A05^ADT_A01|0001|T|2.3.1", ""},
 		{"EVN||", "EVN|A01|", "2 error ER7-EVN EVN-1"},
 		{"EVN||20260314150926", "EVN||", "2 error ER7-EVN-TIME EVN-2"},
 		{"PV1||N\r", "", "3 error ER7-SEGMENTS end"},
@@ -386,8 +389,10 @@ var brokenAssertions = []struct {
 		{"<saml2:Issuer>https://idp.invalid</saml2:Issuer>", "", "1 error SAML-ISSUER Issuer"},
 		{"<saml2:NameID>anne</saml2:NameID>", "", "4 error SAML-SUBJECT Subject"},
 		{"cm:bearer", "cm:sender-vouches", "6 error SAML-CONFIRMATION Subject"},
-		{" NotOnOrAfter=\"2026-03-14T16:00:00Z\"", "", "8 error SAML-CONDITIONS Conditions"},
+		{" NotBefore=\"2026-03-14T15:00:00Z\"", "", "8 error SAML-CONDITIONS Conditions"},
 		{"NotOnOrAfter=\"2026-03-14T16:00:00Z\"", "NotOnOrAfter=\"2026-03-14T15:09:30Z\"", "8 error SAML-NOW Conditions"},
+		{" NotOnOrAfter=\"2026-03-14T16:00:00Z\"", "", ""},
+		{"*AuthnContextClassRef", "AuthnContextDeclRef", ""},
 		{"<saml2:Audience>urn:oid:1.2.250.1.999.5</saml2:Audience>", "", "9 error SAML-AUDIENCE Conditions"},
 		{" AuthnInstant=\"2026-03-14T15:09:00Z\"", "", "11 error SAML-AUTHN AuthnStatement"},
 		{"<saml2:AttributeValue>Anne TESTEUSE</saml2:AttributeValue>", "", "13 warning XUA-SUBJECT subject-id + 14 error SAML-ATTRIBUTES Attribute"},
@@ -481,6 +486,12 @@ var made = []struct {
 	{"an XDM archive with metadata that cannot be read", "xdm", func(t *testing.T) string {
 		return archived(t, strings.Replace(archive, "</lcm:SubmitObjectsRequest>", "", 1))
 	}, "61 error XML-FORM IHE_XDM/SUBSET01/METADATA.XML"},
+	{"an XDM archive with a document outside of the folder of the submission", "xdm", func(t *testing.T) string {
+		return archived(t, strings.NewReplacer(">DOC0001.XML<", ">../DOC0001.XML<", "SUBSET01/DOC0001.XML", "DOC0001.XML").Replace(archive))
+	}, ""},
+	{"an XDM archive with a document of several parts", "xdm", func(t *testing.T) string {
+		return archived(t, strings.NewReplacer(">DOC0001.XML<", ">DOC1/DOC0001.XML<", "SUBSET01/DOC0001.XML", "SUBSET01/DOC1/DOC0001.XML").Replace(archive)+"\n-- IHE_XDM/SUBSET01/DOC1/PICTURE.PNG --\n")
+	}, ""},
 	{"a body that is compressed", "soap", func(t *testing.T) string {
 		head, body, _ := strings.Cut(strings.Replace(framed("POST /registry HTTP/1.1", ihe+"RegistryStoredQuery", asking, query), "Host:", "Content-Encoding: gzip\r\nHost:", 1), "\r\n\r\n")
 		var b bytes.Buffer

@@ -22,16 +22,16 @@ var samlRules = []Rule{
 	{"SAML-ISSUER", Error, "saml-core-2.0 2.3.3", "the assertion has no Issuer"},
 	{"SAML-SUBJECT", Error, "ITI TF-2 3.40.4.1.2", "the assertion has no Subject with a NameID"},
 	{"SAML-CONFIRMATION", Error, "ITI TF-2 3.40.4.1.2", "there is no SubjectConfirmation bearer or holder-of-key"},
-	{"SAML-CONDITIONS", Error, "ITI TF-2 3.40.4.1.2", "Conditions lack NotBefore or NotOnOrAfter, or they are no times"},
+	{"SAML-CONDITIONS", Error, "ITI TF-2 3.40.4.1.2", "Conditions lack NotBefore, or it or NotOnOrAfter is no time"},
 	{"SAML-AUDIENCE", Error, "ITI TF-2 3.40.4.1.2", "the assertion is restricted to no audience"},
-	{"SAML-AUTHN", Error, "ITI TF-2 3.40.4.1.2", "there is no AuthnStatement with AuthnInstant and AuthnContextClassRef"},
+	{"SAML-AUTHN", Error, "ITI TF-2 3.40.4.1.2", "there is no AuthnStatement with AuthnInstant and an AuthnContextClassRef or AuthnContextDeclRef"},
 	{"SAML-ATTRIBUTES", Error, "saml-core-2.0 2.7.3", "there is no attribute, or one without a name or a value"},
-	{"SAML-TWICE", Warning, "saml-core-2.0 2.7.3", "two attributes have the same name"},
+	{"SAML-TWICE", Warning, "ITI TF-2 3.40.4.1.2 (several values belong into one attribute)", "two attributes have the same name"},
 	{"SAML-NOW", Error, "saml-core-2.0 2.5.1.2", "the assertion is not valid at the time it is judged by"},
-	{"XUA-SUBJECT", Warning, "ITI TF-2 3.40.4.1.2.1 (subject-id)", "the attribute subject-id is missing"},
-	{"XUA-ORGANIZATION", Warning, "ITI TF-2 3.40.4.1.2.1 (organization, organization-id)", "the attribute organization or organization-id is missing"},
-	{"XUA-ROLE", Warning, "ITI TF-2 3.40.4.1.2.1 (role)", "the attribute role is missing, or no coded Role of urn:hl7-org:v3"},
-	{"XUA-PURPOSE", Warning, "ITI TF-2 3.40.4.1.2.1 (purposeofuse)", "the attribute purposeofuse is missing, or no coded PurposeOfUse of urn:hl7-org:v3"},
+	{"XUA-SUBJECT", Warning, "ITI TF-2 3.40.4.1.2 (Subject ID)", "the attribute subject-id is missing"},
+	{"XUA-ORGANIZATION", Warning, "ITI TF-2 3.40.4.1.2 (Subject Organization, its ID)", "the attribute organization or organization-id is missing"},
+	{"XUA-ROLE", Warning, "ITI TF-2 3.40.4.1.2.1", "the attribute role is missing, or no coded Role of urn:hl7-org:v3"},
+	{"XUA-PURPOSE", Warning, "ITI TF-2 3.40.4.1.2.3", "the attribute purposeofuse is missing, or no coded PurposeOfUse of urn:hl7-org:v3"},
 	{"VIHF-VERSION", Error, "CI-SIS transport synchrone, VIHF", "VIHF_Version is none of 2.0, 3.0 and 4.0"},
 	{"VIHF-ISSUER", Error, "CI-SIS transport synchrone, VIHF (Issuer)", "the format of the Issuer is not X509SubjectName"},
 	{"VIHF-MODE", Error, "CI-SIS transport synchrone, VIHF", "Authentification_mode is none of DIRECTE, INDIRECTE and INDIRECTE_RENFORCEE"},
@@ -42,7 +42,7 @@ var samlRules = []Rule{
 	{"VIHF-SPECIALTY", Error, "CI-SIS transport synchrone, VIHF", "the Role of a doctor or pharmacist is not followed by one with his speciality"},
 	{"VIHF-PURPOSE", Error, "CI-SIS transport synchrone, VIHF", "PurposeOfUse is none of normal, bris_de_glace and centre_15 of 1.2.250.1.213.1.1.4.248"},
 	{"VIHF-REASON", Error, "CI-SIS transport synchrone, VIHF", "Mode_Acces_Raison is missing where glass is broken"},
-	{"VIHF-PATIENT", Error, "CI-SIS transport synchrone, VIHF; ITI TF-3 table 4.2.3.1.7-2 (CX)", "resource-id is no patient identifier"},
+	{"VIHF-PATIENT", Error, "CI-SIS transport synchrone, VIHF; ITI TF-2 3.40.4.1.2.2.1", "resource-id is no patient identifier"},
 	{"VIHF-RESOURCE", Error, "CI-SIS transport synchrone, VIHF", "Ressource_URN is missing"},
 	{"SIG-NONE", Error, "saml-core-2.0 5; ITI TF-2 3.40.4.1.2", "the assertion is not signed"},
 	{"SIG-PLACE", Error, "saml-core-2.0 5.4.2", "the signature is no child of the assertion, or there are several"},
@@ -106,7 +106,7 @@ func (j *judge) assertion(doc []byte, a xmltree.Node) {
 	if textOf(at(a, "Subject", "NameID")) == "" {
 		j.say("SAML-SUBJECT", near(a, "Subject", "Subject", "NameID"))
 	}
-	if s := at(a, "AuthnStatement"); value(s, "AuthnInstant") == "" || textOf(at(s, "AuthnContext", "AuthnContextClassRef")) == "" {
+	if s := at(a, "AuthnStatement"); value(s, "AuthnInstant") == "" || textOf(at(s, "AuthnContext", "AuthnContextClassRef"))+textOf(at(s, "AuthnContext", "AuthnContextDeclRef")) == "" {
 		j.say("SAML-AUTHN", near(a, "AuthnStatement", "AuthnStatement"))
 	}
 	attributes := j.attributes(a)
@@ -134,8 +134,7 @@ func (j *judge) conditions(a xmltree.Node, due bool) {
 	c := at(a, "Conditions")
 	from, began := instant(value(c, "NotBefore"))
 	until, ends := instant(value(c, "NotOnOrAfter"))
-	missing := value(c, "NotBefore") == "" && value(c, "NotOnOrAfter") == ""
-	if (!began || !ends) && (due || !missing) {
+	if !began && (due || value(c, "NotBefore") != "") || !ends && value(c, "NotOnOrAfter") != "" {
 		j.say("SAML-CONDITIONS", near(a, "Conditions", "Conditions"))
 	}
 	if due && textOf(at(c, "AudienceRestriction", "Audience")) == "" {

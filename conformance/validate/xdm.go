@@ -15,22 +15,22 @@ import (
 )
 
 var xdmRules = []Rule{
-	{"XDM-ZIP", Error, "ITI TF-2 3.32.4.1.2.3", "the file is no ZIP archive"},
+	{"XDM-ZIP", Error, "ITI TF-2 3.32.4.1", "the file is no ZIP archive"},
 	{"XDM-COUNT", Error, "this validator", "the archive has too many files to be judged"},
 	{"XDM-BIG", Error, "this validator", "what the archive unpacks to is longer than 64 MiB"},
-	{"XDM-BROKEN", Error, "ITI TF-2 3.32.4.1.2.3", "a file of the archive cannot be unpacked"},
+	{"XDM-BROKEN", Error, "ITI TF-2 3.32.4.1", "a file of the archive cannot be unpacked"},
 	{"XDM-PATH", Error, "ITI TF-2 3.32.4.1.2.1; ZIP 4.4.17", "a name is absolute, leads out of the archive or has backslashes"},
 	{"XDM-TWICE", Error, "ZIP 4.3.2", "two files have the same name"},
 	{"XDM-NAME", Warning, "ITI TF-2 3.32.4.1.2.1 (ISO 9660 level 1)", "a name is not of eight and three upper-case letters, digits and underscores"},
-	{"XDM-FOLDER", Error, "ITI TF-2 3.32.4.1.2.1", "there is no folder IHE_XDM with the folder of a submission"},
-	{"XDM-README", Error, "ITI TF-2 3.32.4.1.2.1", "there is no README.TXT at the root"},
-	{"XDM-INDEX", Error, "ITI TF-2 3.32.4.1.2.1", "there is no INDEX.HTM at the root"},
-	{"XDM-METADATA", Error, "ITI TF-2 3.32.4.1.2.1", "the folder of a submission has no METADATA.XML"},
-	{"XDM-URI", Error, "ITI TF-3 4.2.3.2.29", "an entry has no URI"},
+	{"XDM-FOLDER", Error, "ITI TF-2 3.32.4.1.2.2", "there is no folder IHE_XDM with the folder of a submission"},
+	{"XDM-README", Error, "ITI TF-2 3.32.4.1.2.2", "there is no README.TXT at the root"},
+	{"XDM-INDEX", Error, "ITI TF-2 3.32.4.1.2.2", "there is no INDEX.HTM at the root"},
+	{"XDM-METADATA", Error, "ITI TF-2 3.32.4.1.2.2", "the folder of a submission has no METADATA.XML"},
+	{"XDM-URI", Error, "ITI TF-3 table 4.3.1-3, 4.2.3.2.27", "an entry has no URI"},
 	{"XDM-FILE", Error, "ITI TF-2 3.32.4.1.2.2", "the archive does not hold the file that the URI of an entry names"},
 	{"XDM-HASH", Error, "ITI TF-3 4.2.3.2.10", "hash is not the digest of the file"},
-	{"XDM-LENGTH", Error, "ITI TF-3 4.2.3.2.23", "size is not the length of the file"},
-	{"XDM-STRAY", Warning, "ITI TF-2 3.32.4.1.2.1", "no entry describes a file of the submission"},
+	{"XDM-LENGTH", Error, "ITI TF-3 4.2.3.2.21", "size is not the length of the file"},
+	{"XDM-STRAY", Warning, "ITI TF-2 3.32.4.1.2.2", "no entry describes a file of the submission"},
 }
 
 var dosName = regexp.MustCompile(`^[A-Z0-9_]{1,8}(\.[A-Z0-9_]{1,3})?$`)
@@ -157,11 +157,11 @@ func (j *judge) subset(a *archive, folder string) {
 	}
 }
 
-// besides tells a file of the same stem as one that is described: the printed form of a document.
+// besides tells a file of the same stem as one that is described, the printed form of a document, and one of the folder of a document of several parts.
 func besides(described map[string]bool, name string) bool {
 	stem := strings.TrimSuffix(name, path.Ext(name))
 	for d := range described {
-		if d != "METADATA.XML" && strings.TrimSuffix(d, path.Ext(d)) == stem {
+		if d != "METADATA.XML" && (strings.TrimSuffix(d, path.Ext(d)) == stem || path.Dir(d) != "." && strings.HasPrefix(name, path.Dir(d)+"/")) {
 			return true
 		}
 	}
@@ -175,7 +175,7 @@ func (j *judge) file(a *archive, folder string, o object) string {
 		j.say("XDM-URI", o.at("URI"))
 		return ""
 	}
-	content, ok := a.files[folder+"/"+uri]
+	content, ok := a.files[path.Join(folder, uri)] // which may begin with ../
 	if !ok {
 		j.say("XDM-FILE", o.at("URI"))
 		return uri
