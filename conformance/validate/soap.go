@@ -26,7 +26,7 @@ var soapRules = []Rule{
 	{"SOAP-FAULT-STATUS", Error, "SOAP 1.2 part 2, 7.5.2", "a fault comes with an HTTP status that says success"},
 	{"SOAP-STATUS", Error, "SOAP 1.2 part 2, 7.5.1", "an answer that is no fault comes with another HTTP status than 200"},
 	{"WSA-ACTION", Error, "WS-Addressing 1.0 core 3.4; ITI TF-2 table V.3.2-1 (IHE-WSP208)", "there is not exactly one wsa:Action that is an absolute IRI"},
-	{"WSA-UNDERSTAND", Warning, "ITI TF-2 table V.3.2-1 (IHE-WSA101)", "wsa:Action of a request is not marked mustUnderstand"},
+	{"WSA-UNDERSTAND", Warning, "ITI TF-2 table V.3.2-1 (IHE-WSA101)", "wsa:Action of a request that holds no message of HL7 v3 is not marked mustUnderstand"},
 	{"WSA-ID", Error, "WS-Addressing 1.0 core 3.4; ITI TF-2 table V.3.2-1 (IHE-WSA100)", "a request has not exactly one wsa:MessageID that is an absolute IRI"},
 	{"WSA-RELATES", Error, "WS-Addressing 1.0 core 3.4", "an answer has no wsa:RelatesTo that is an absolute IRI"},
 	{"WSA-TWICE", Error, "WS-Addressing 1.0 core 3.2", "a header of addressing comes more than once"},
@@ -218,11 +218,11 @@ func (j *judge) addressing(m *message, header xmltree.Node) {
 
 func (j *judge) action(m *message, action xmltree.Node, answer bool) {
 	is := action.Text()
-	if u, _ := action.AttrNS(nsEnvelope, "mustUnderstand"); !answer && u != "1" && u != "true" {
+	due, v3 := actions[m.content.Local()], interactions[m.content.Local()]
+	if u, _ := action.AttrNS(nsEnvelope, "mustUnderstand"); !answer && v3.kind == "" && u != "1" && u != "true" {
 		j.say("WSA-UNDERSTAND", here(action, "wsa:Action"))
 	}
-	due := actions[m.content.Local()]
-	if i := interactions[m.content.Local()]; i.kind != "" && i.kind != "national" {
+	if v3.kind != "" && v3.kind != "national" {
 		due = []string{"urn:hl7-org:v3:" + m.content.Local()}
 	}
 	if len(due) > 0 && !slices.Contains(due, is) {
@@ -265,7 +265,7 @@ func (j *judge) includes(m *message) {
 		}
 	}
 	switch m.content.Local() {
-	case "ProvideAndRegisterDocumentSetRequest", "RetrieveDocumentSetResponse":
+	case "ProvideAndRegisterDocumentSetRequest", "RetrieveDocumentSetRequest", "RetrieveDocumentSetResponse":
 		if m.framed && !m.mtom {
 			j.say("MTOM-DUE", m.field("Content-Type", "Content-Type"))
 		}
