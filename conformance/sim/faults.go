@@ -336,7 +336,7 @@ var Faults = []Fault{
 	{Name: "no-metadata", Actors: "laboratory", Does: "leaves METADATA.XML out of the archive", line: "without IHE_XDM/SUBSET01/METADATA.XML"},
 	{Name: "no-document", Actors: "laboratory", Does: "leaves the document out of the archive", line: "without IHE_XDM/SUBSET01/DOC00001.XML"},
 	{Name: "not-an-archive", Actors: "laboratory", Does: "attaches something that is no archive", line: "rubbish this is no archive"},
-	{Name: "no-attachment", Actors: "laboratory", Does: "attaches nothing", line: "brings nothing"},
+	{Name: "no-attachment", Actors: "laboratory", Does: "attaches nothing", line: "brings nothing", alone: true},
 	{Name: "unsafe-name", Actors: "laboratory", Does: "has a file whose name leads out of the archive", line: "file ../OUTSIDE.TXT x"},
 	{Name: "not-signed", Actors: "laboratory", Does: "neither signs nor encrypts", line: "signer -\nfor -"},
 	{Name: "unknown-signer", Actors: "laboratory", Does: "signs with a certificate of an unknown authority", line: "signer stranger"},

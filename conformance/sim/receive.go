@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/passerelle-sante/passerelle/conformance/validate"
 )
 
 var eventType = regexp.MustCompile(`<EventTypeCode[^>]*?(?:csd-code|code)="([^"]{1,32})"`)
@@ -157,7 +159,7 @@ func (l *letter) obey(line string) bool {
 		}
 		l.c = tls.Server(l.c, l.s.c.TLS)
 		l.r = bufio.NewReaderSize(l.c, 64<<10)
-		return true
+		return l.s.shaken(l.c)
 	case "MAIL":
 		l.begun, l.to = l.refused(verb) == "", ""
 		return l.say(verb, "250 2.1.0 ok")
@@ -286,10 +288,24 @@ func (r Received) String() string {
 		fmt.Fprintf(&b, ", kept as %s", r.File)
 	}
 	for _, f := range r.Findings {
-		b.WriteString("\n  " + strings.TrimPrefix(f.String(), ": "))
+		b.WriteString("\n  " + located(f))
 	}
-	if len(r.Findings) == 0 {
+	switch {
+	case len(r.Findings) == 0:
 		b.WriteString("; nothing found")
+	case r.File != "":
+		fmt.Fprintf(&b, "\n  next: mend these lines of %s; 'conformance validate %s %s' judges them again", r.File, r.Kind, r.File)
+	default:
+		b.WriteString("\n  next: '--keep DIR' keeps the message as it came, for these lines to be looked up in it")
 	}
 	return b.String()
+}
+
+// located is a finding with its line said in words.
+func located(f validate.Finding) string {
+	text, line := strings.TrimPrefix(f.String(), ": "), ""
+	if f.Line > 0 {
+		text, line = strings.TrimPrefix(text, fmt.Sprintf(":%d: ", f.Line)), fmt.Sprintf("line %d, ", f.Line)
+	}
+	return line + text
 }

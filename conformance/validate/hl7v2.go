@@ -376,7 +376,9 @@ func (j *judge) pid(e *er7, i int) {
 	if !strings.HasPrefix(e.get(0, 9), "RSP") || e.get(i, 3) != "" {
 		j.identifiersV2(e, i, "PID", 3, "ER7-PID3")
 	}
-	if strings.Trim(e.get(i, 5), "^~ ") == "" {
+	// A manager that tells of identifiers says a blank for the name (ITI TF-2 3.10.4.1.2.3).
+	notice := e.get(i, 5) == " " && strings.HasPrefix(e.get(0, 9), "ADT"+string(e.comp)+"A31")
+	if strings.Trim(e.get(i, 5), "^~ ") == "" && !notice {
 		j.say("ER7-PID5", place{line: e.lines[i], location: "PID-5"})
 	}
 	if v := e.get(i, 8); v != "" && (len(v) != 1 || !strings.Contains("FMOUAN", v)) {

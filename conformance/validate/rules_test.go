@@ -91,6 +91,10 @@ var brokenMessages = []struct {
 		{"targetObject=\"Fol\"", "targetObject=\"As3\"", "73 error SUB-MEMBER Folder[1]"},
 		{"targetObject=\"As3\"", "targetObject=\"Fol\"", "85 error SUB-FOLDER-MEMBER Association[3] + 86 error SUB-ASSOC-STATUS Association[4]"},
 	}},
+	{"a bare submission", "submission", submit(entry + set + member), []broken{
+		{"xsd:lcm:3.0", "xsd:lcm:2.0", "1 error SUB-ROOT SubmitObjectsRequest"},
+		{"20250314150926", "20250230", "4 error SUB-DTM DocumentEntry[1].creationTime"},
+	}},
 	{"ITI-41", "soap", packaged("POST /repository HTTP/1.1", ihe+"ProvideAndRegisterDocumentSet-b", asking, "<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb=\"urn:ihe:iti:xds-b:2007\">\n"+submit(entry+set+member)+
 		"\n<xdsb:Document id=\"urn:uuid:00000000-0000-4000-8000-000000000011\">"+include+"</xdsb:Document>\n</xdsb:ProvideAndRegisterDocumentSetRequest>"), []broken{
 		{"type=\"application/xop+xml\"", "type=\"text/xml\"", "2 error MTOM-TYPE Content-Type"},
@@ -486,12 +490,19 @@ var made = []struct {
 	{"an XDM archive with metadata that cannot be read", "xdm", func(t *testing.T) string {
 		return archived(t, strings.Replace(archive, "</lcm:SubmitObjectsRequest>", "", 1))
 	}, "61 error XML-FORM IHE_XDM/SUBSET01/METADATA.XML"},
+	{"ITI-10", "hl7v2", func(*testing.T) string {
+		return er7(strings.NewReplacer("ADT^A04^ADT_A01", "ADT^A31^ADT_A05", "ESSAI^ALIX^^^^^L", " ").Replace(feed))
+	}, ""},
 	{"an XDM archive with a document outside of the folder of the submission", "xdm", func(t *testing.T) string {
 		return archived(t, strings.NewReplacer(">DOC0001.XML<", ">../DOC0001.XML<", "SUBSET01/DOC0001.XML", "DOC0001.XML").Replace(archive))
 	}, ""},
 	{"an XDM archive with a document of several parts", "xdm", func(t *testing.T) string {
 		return archived(t, strings.NewReplacer(">DOC0001.XML<", ">DOC1/DOC0001.XML<", "SUBSET01/DOC0001.XML", "SUBSET01/DOC1/DOC0001.XML").Replace(archive)+"\n-- IHE_XDM/SUBSET01/DOC1/PICTURE.PNG --\n")
 	}, ""},
+	{"a query in an envelope without an action, judged for itself", "query", func(*testing.T) string {
+		return strings.Replace(framed("POST /registry HTTP/1.1", "", asking, query), "14d4debf", "14d4debe", 1)
+	}, "16 error QRY-ID AdhocQuery.id"},
+	{"an envelope without a query", "query", func(*testing.T) string { return envelope("x", asking, "") }, "9 error SOAP-BODY Body"},
 	{"a body that is compressed", "soap", func(t *testing.T) string {
 		head, body, _ := strings.Cut(strings.Replace(framed("POST /registry HTTP/1.1", ihe+"RegistryStoredQuery", asking, query), "Host:", "Content-Encoding: gzip\r\nHost:", 1), "\r\n\r\n")
 		var b bytes.Buffer

@@ -101,7 +101,7 @@ func inner(kind string) func(*judge, []byte) {
 		if m.content.Local() == "Envelope" {
 			m.content = first(at(m.content, "Body"))
 			if m.content.IsZero() {
-				j.say("SOAP-BODY", here(m.tree.Root(), "Body"))
+				j.say("SOAP-BODY", near(m.tree.Root(), "Body", "Body"))
 				return
 			}
 		}
