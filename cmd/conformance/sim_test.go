@@ -55,7 +55,7 @@ func TestSimulatorsOverTLS(t *testing.T) {
 		}
 		select {
 		case <-more:
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Errorf("%s got nothing", c.server)
 		}
 		for what, err := range map[string]error{"no certificate": send(ours, ""), "a certificate of another authority": send(ours, theirs), "trust in another authority": send(theirs, ours)} {

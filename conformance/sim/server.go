@@ -155,6 +155,9 @@ func (s *Server) take(from, kind, what, answered string, message []byte) {
 	if r.Findings, err = validate.Judge(kind, message, s.c.Judged); err != nil {
 		r.Findings = []validate.Finding{{Rule: "FILE-KIND", Severity: validate.Error, Text: err.Error(), Clause: "this validator"}}
 	}
+	if r.Findings == nil {
+		r.Findings = []validate.Finding{} // in JSON, none and not null
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.Number = len(s.all) + 1

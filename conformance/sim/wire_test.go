@@ -87,7 +87,7 @@ func (p *tap) came(t *testing.T) string {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the client leaves its connection open")
 	}
 	p.mu.Lock()
@@ -104,7 +104,7 @@ func talk(t *testing.T, address, message string) (answer string, took time.Durat
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(began.Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(began.Add(60 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(c, message); err == nil { // who closed at once takes nothing
@@ -129,7 +129,7 @@ func goodMessages(t *testing.T) map[string][]string {
 				continue
 			}
 			between := tapped(t, p.scheme+"://"+s.Address())
-			if _, err := sim.Send(t.Context(), sim.Client{Actor: client, To: between.address, Timeout: 5 * time.Second}); err != nil {
+			if _, err := sim.Send(t.Context(), sim.Client{Actor: client, To: between.address, Timeout: 30 * time.Second}); err != nil {
 				t.Fatal(err)
 			}
 			out[actor] = append(out[actor], between.came(t))
@@ -336,7 +336,7 @@ func TestFaultsOfClientsOnTheWire(t *testing.T) {
 		actor := receivers[client]
 		s := start(t, sim.Config{Actor: actor})
 		between := tapped(t, partners[actor].scheme+"://"+s.Address())
-		if _, err := sim.Send(t.Context(), sim.Client{Actor: client, To: between.address, Faults: faults, Timeout: 5 * time.Second}); err != nil {
+		if _, err := sim.Send(t.Context(), sim.Client{Actor: client, To: between.address, Faults: faults, Timeout: 30 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		sent = between.came(t)

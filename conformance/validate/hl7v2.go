@@ -157,7 +157,9 @@ func (j *judge) cutER7(b []byte) *er7 {
 	}
 	text := strings.ReplaceAll(string(b), "\r\n", "\r")
 	text = strings.ReplaceAll(text, "\n", "\r")
-	for n, line := range strings.Split(text, "\r") {
+	n := -1
+	for line := range strings.SplitSeq(text, "\r") {
+		n++
 		if line == "" {
 			continue
 		}
@@ -179,10 +181,9 @@ var lineFeed = regexp.MustCompile(`[^\r]\n`)
 
 // lineAt is the line of an offset: segments end in a carriage return, a line feed or both.
 func lineAt(b []byte, offset int) int {
-	return 1 + len(segmentEnd.FindAllIndex(b[:offset], -1))
+	b = b[:offset]
+	return 1 + bytes.Count(b, []byte("\r")) + bytes.Count(b, []byte("\n")) - bytes.Count(b, []byte("\r\n"))
 }
-
-var segmentEnd = regexp.MustCompile(`\r\n?|\n`)
 
 // header judges MSH and gives the event.
 func (j *judge) header(e *er7, b []byte) string {
