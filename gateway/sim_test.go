@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/conformance"
 	"github.com/passerelle-sante/passerelle/conformance/sim"
 	"github.com/passerelle-sante/passerelle/conformance/validate"
 )
@@ -46,17 +47,8 @@ func TestSimulators(t *testing.T) {
 		send(sim.Client{Actor: actor})
 	}
 
-	pem, err := os.ReadFile(sut.TLS.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.LoadX509KeyPair(sut.TLS.Certificate, sut.TLS.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	repository, err := sim.Start(sim.Config{Actor: "repository", Registry: sut.Registry, Client: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}})
+	node := ours(t, sut)
+	repository, err := sim.Start(sim.Config{Actor: "repository", Registry: sut.Registry, Client: node})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,24 +74,55 @@ func TestSimulators(t *testing.T) {
 	}
 }
 
-// TestSimulatedLaboratory: a laboratory's mail reaches a mailbox and is answered; what is wrong with it is told.
-func TestSimulatedLaboratory(t *testing.T) {
+// TestSimulatedMail: a laboratory's mail reaches a mailbox and is answered, and what is wrong with it, by whatever fault, is told; a sender whose operator is trusted by
+// its certificate hands an archive over after STARTTLS, and is refused as a stranger without it.
+func TestSimulatedMail(t *testing.T) {
 	sut := startGateway(t, "127.0.0.1:1", map[string]string{"mailbox": "smime"})
-	for fault, want := range map[string]string{"": "", "wrong-hash": "bad-archive", "not-signed": "not-signed", "expired-signer": "signer-expired"} {
-		c := sim.Client{Actor: "laboratory", SUT: *sut}
-		if fault != "" {
-			c.Faults = []string{fault}
-		}
+	send := func(c sim.Client) sim.Sent {
+		t.Helper()
 		exchanges, err := sim.Send(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		last := exchanges[len(exchanges)-1]
-		switch {
-		case want == "" && (last.Answered != "processed" || len(last.Faults) > 0):
-			t.Errorf("a good deposit is answered %s: %q", last.Answered, last.Faults)
-		case want != "" && (len(last.Faults) == 0 || !strings.Contains(strings.Join(last.Faults, "\n"), "Code : "+want)):
-			t.Errorf("%s: answered %s: %q", fault, last.Answered, last.Faults)
+		return exchanges[len(exchanges)-1]
+	}
+	if good := send(sim.Client{Actor: "laboratory", SUT: *sut}); good.Answered != "processed" || len(good.Faults) > 0 {
+		t.Errorf("a good deposit is answered %s: %q", good.Answered, good.Faults)
+	}
+	told := map[string]string{"wrong-hash": "hash", "no-metadata": "no-submission", "no-document": "missing-document", "not-an-archive": "not-zip", "no-attachment": "Code : no-document",
+		"unsafe-name": "unsafe-name", "not-signed": "Code : not-signed", "unknown-signer": "Code : signer-unknown", "expired-signer": "Code : signer-expired"}
+	for _, f := range sim.Faults {
+		if !f.Of("laboratory") {
+			continue
+		}
+		bad := send(sim.Client{Actor: "laboratory", SUT: *sut, Faults: []string{f.Name}})
+		if want := told[f.Name]; want == "" || bad.Answered != "processed/Error" || !strings.Contains(strings.Join(bad.Faults, "\n"), want) {
+			t.Errorf("%s: no %q in the answer %s: %q", f.Name, want, bad.Answered, bad.Faults)
 		}
 	}
+
+	node := ours(t, sut)
+	for want, certificates := range map[string][]tls.Certificate{"250 2.0.0 ": node.Certificates, "550 5.7.1 ": nil} {
+		config := node.Clone()
+		config.Certificates = certificates
+		if got := send(sim.Client{Actor: "mail-sender", To: sut.Mail.Door, From: sut.Mail.Carried, RC: sut.Mail.To, TLS: config}).Answered; !strings.HasPrefix(got, want) {
+			t.Errorf("with %d certificates: %s, want %s", len(certificates), got, want)
+		}
+	}
+}
+
+// ours is what we connect to a system with.
+func ours(t *testing.T, sut *conformance.SUT) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(sut.TLS.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(sut.TLS.Certificate, sut.TLS.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 }

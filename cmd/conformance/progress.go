@@ -51,7 +51,7 @@ func (p *progress) tell(r conformance.Result) {
 	}
 }
 
-// coloured paints the text report on a terminal: the summary and the names of failures.
+// coloured paints text on a terminal: the summary of a report, the names of failures, and findings.
 func coloured(f *os.File) io.Writer {
 	if !terminal(f) {
 		return f
@@ -67,8 +67,12 @@ func (p painter) Write(b []byte) (int, error) {
 	for i, line := range lines {
 		colour := ""
 		switch {
-		case strings.HasPrefix(line, "FAILED"):
+		case strings.HasPrefix(line, "FAILED"), strings.Contains(line, ": error: "):
 			colour = red
+		case strings.Contains(line, ": warning: "):
+			colour = yellow
+		case strings.HasSuffix(line, ": nothing found\n"), strings.HasSuffix(line, "; nothing found\n"):
+			colour = green
 		case strings.HasPrefix(line, "known "), strings.HasPrefix(line, "not run "):
 			colour = yellow
 		case strings.Contains(line, " cases: ") && strings.Contains(line, " passed, 0 failed"):

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/conformance"
@@ -18,7 +19,7 @@ import (
 
 type simCmd struct {
 	Actor      string        `arg:"" optional:"" help:"Who is played; --list names them."`
-	List       bool          `help:"List the actors and their faults."`
+	List       bool          `help:"List the actors and their faults, or those of one actor."`
 	Fault      []string      `help:"Fault to misbehave by, by its name; may be given several times."`
 	Slowness   time.Duration `default:"10s" help:"How long faults of time last, a minute at the most."`
 	Once       bool          `help:"A server ends after one message."`
@@ -44,11 +45,17 @@ type simCmd struct {
 
 // Run plays the actor. A client ends with 1 when an answer is not what a good message gets, a server when a message has errors.
 func (c *simCmd) Run(ctx context.Context) error {
-	if c.List || c.Actor == "" {
-		return listActors()
+	if c.Actor == "" {
+		return listActors(sim.Actors)
 	}
 	a, err := sim.Find(c.Actor)
 	if err != nil {
+		return err
+	}
+	if c.List {
+		return listActors([]sim.Actor{a})
+	}
+	if err := c.fits(a); err != nil {
 		return err
 	}
 	files, err := c.tls()
@@ -64,8 +71,28 @@ func (c *simCmd) Run(ctx context.Context) error {
 	return c.send(ctx, files)
 }
 
-func listActors() error {
-	for _, a := range sim.Actors {
+// fits refuses what would be ignored.
+func (c *simCmd) fits(a sim.Actor) error {
+	for _, f := range []struct {
+		flag, value string
+		server      bool
+	}{{"to", c.To, false}, {"sut", c.SUT, false}, {"patient", c.Patient, false}, {"merge", c.Merge, false}, {"event", c.Event, false}, {"line", strings.Join(c.Line, ""), false},
+		{"from", c.From, false}, {"recipient", c.Recipient, false}, {"listen", c.Listen, true}, {"registry", c.Registry, true}, {"repository-unique-id", c.Repository, true}, {"domain", c.Domain, true}} {
+		if f.value != "" && f.server != a.Server {
+			return fmt.Errorf("%s is a %s and has no use for --%s", a.Name, map[bool]string{true: "server", false: "client"}[a.Server], f.flag)
+		}
+	}
+	switch {
+	case (c.Cert == "") != (c.Key == ""):
+		return errors.New("--cert and --key are due together")
+	case a.Server && c.CA != "" && c.Cert == "" && c.Registry == "":
+		return errors.New("a server asks for certificates where it speaks TLS: --cert and --key are due with --ca")
+	}
+	return nil
+}
+
+func listActors(actors []sim.Actor) error {
+	for _, a := range actors {
 		fmt.Printf("%s: %s\n", a.Name, a.Does)
 		for _, f := range sim.Faults {
 			if f.Of(a.Name) {
@@ -118,6 +145,7 @@ func (c *simCmd) serve(ctx context.Context, files *tls.Config) error {
 		}
 		c.tell(r, r.String())
 	}
+	config.Noted = func(text string) { fmt.Fprintln(os.Stderr, text) }
 	s, err := sim.Start(config)
 	if err != nil {
 		return err
@@ -137,7 +165,7 @@ func (c *simCmd) serve(ctx context.Context, files *tls.Config) error {
 	}
 	s.Close()
 	if bad > 0 {
-		return fmt.Errorf("%d messages with errors: %w", bad, errFailed)
+		return fmt.Errorf("%d of %d messages with errors: %w", bad, len(s.Received()), errFailed)
 	}
 	return nil
 }
@@ -193,5 +221,5 @@ func (c *simCmd) tell(value any, text string) {
 		_ = json.NewEncoder(os.Stdout).Encode(value) // who does not listen misses it
 		return
 	}
-	fmt.Println(text)
+	fmt.Fprintln(coloured(os.Stdout), text)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 type validateCmd struct {
-	Kind  string   `arg:"" optional:"" help:"What it is: auto, soap, submission, query, response, hl7v2, hl7v3, cda, xdm, audit or saml."`
+	Kind  string   `arg:"" optional:"" help:"What it is: auto, soap, submission, query, response, hl7v2, hl7v3, cda, xdm, audit or saml; auto when a file stands here."`
 	Files []string `arg:"" optional:"" help:"Files, or - for standard input."`
 	JSON  bool     `name:"json" help:"Write the findings as JSON." xor:"form"`
 	SARIF bool     `name:"sarif" help:"Write the findings as SARIF 2.1.0." xor:"form"`
@@ -31,28 +32,21 @@ func (c *validateCmd) Run() error {
 		}
 		return nil
 	}
+	if err := c.kind(); err != nil {
+		return err
+	}
 	o, err := c.options()
 	if err != nil {
 		return err
 	}
-	if len(c.Files) == 0 {
-		c.Files = []string{"-"}
-	}
 	var files []validate.File
+	var unjudged []error
 	failed := 0
 	for _, name := range c.Files {
-		b, err := readMessage(name)
+		f, err := c.judge(name, o)
 		if err != nil {
-			return err
-		}
-		f := validate.File{Name: name, Kind: c.Kind}
-		if c.Kind == "auto" {
-			if f.Kind = validate.Guess(b); f.Kind == "" {
-				return fmt.Errorf("%s: it is not recognised what it is; name a kind: %s", name, strings.Join(validate.Kinds(), ", "))
-			}
-		}
-		if f.Findings, err = validate.Judge(f.Kind, b, o); err != nil {
-			return err
+			unjudged = append(unjudged, err)
+			continue
 		}
 		for _, x := range f.Findings {
 			if x.Severity == validate.Error {
@@ -68,20 +62,63 @@ func (c *validateCmd) Run() error {
 	case c.SARIF:
 		write = validate.SARIF
 	}
-	if err := write(os.Stdout, files); err != nil {
+	if err := write(coloured(os.Stdout), files); err != nil {
 		return err
 	}
-	if failed > 0 {
+	switch {
+	case len(unjudged) > 0:
+		return errors.Join(unjudged...)
+	case failed == 1:
+		return fmt.Errorf("one error found: %w", errFailed)
+	case failed > 1:
 		return fmt.Errorf("%d errors found: %w", failed, errFailed)
+	}
+	return nil
+}
+
+// judge judges one file.
+func (c *validateCmd) judge(name string, o validate.Options) (validate.File, error) {
+	f := validate.File{Name: name, Kind: c.Kind}
+	b, err := readMessage(name)
+	if err != nil {
+		return f, err
+	}
+	looks := validate.Guess(b)
+	switch {
+	case c.Kind == "auto" && looks == "":
+		return f, fmt.Errorf("%s: it is not recognised what it is; name a kind: %s", name, strings.Join(validate.Kinds(), ", "))
+	case c.Kind == "auto":
+		f.Kind = looks
+	case looks != "" && looks != c.Kind && looks != "soap":
+		fmt.Fprintf(os.Stderr, "%s looks like %s and is judged as %s\n", name, looks, c.Kind)
+	}
+	f.Findings, err = validate.Judge(f.Kind, b, o)
+	return f, err
+}
+
+// kind takes the first word for a file where it is one and no kind: then the kind is guessed.
+func (c *validateCmd) kind() error {
+	known := validate.Kinds()
+	if c.Kind == "" {
+		return fmt.Errorf("name a file, or a kind of message and files: %s", strings.Join(known, ", "))
+	}
+	if !slices.Contains(known, c.Kind) {
+		if _, err := os.Stat(c.Kind); err != nil {
+			return fmt.Errorf("%.40q is neither a file nor a kind of message: %s", c.Kind, strings.Join(known, ", "))
+		}
+		c.Kind, c.Files = "auto", append([]string{c.Kind}, c.Files...)
+	}
+	if len(c.Files) == 0 {
+		c.Files = []string{"-"}
+		if terminal(os.Stdin) {
+			fmt.Fprintln(os.Stderr, "reading the message from this terminal, until Ctrl-D")
+		}
 	}
 	return nil
 }
 
 func (c *validateCmd) options() (validate.Options, error) {
 	o := validate.Options{Form: c.Form}
-	if c.Kind == "" {
-		return o, fmt.Errorf("name what is to be judged: %s", strings.Join(validate.Kinds(), ", "))
-	}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {

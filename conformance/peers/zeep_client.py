@@ -3,7 +3,7 @@
     zeep_client.py --base https://127.0.0.1:8443 --ca ca.pem --cert client.pem --key client.key --patient 'ID^^^&OID&ISO^NH'
 
 It provides a document (ITI-41, inline base64: zeep does not send MTOM), registers metadata (ITI-42), finds both (ITI-18) and retrieves the document (ITI-43),
-and prints one line for each step. Any surprise ends it with an exception.
+and prints one line for each step. --registry and --repository are addresses to send to in place of those of the WSDL. Any surprise ends it with an exception.
 """
 import argparse
 import hashlib
@@ -103,12 +103,15 @@ def complete(client):
     return client
 
 
-def connect(args, path):
+def connect(args, path, elsewhere):
     session = requests.Session()
     session.trust_env = False  # REQUESTS_CA_BUNDLE would win over verify, and a proxy over everything
     session.verify, session.cert = args.ca, (args.cert, args.key)
     # No WsAddressingPlugin: zeep adds the headers by itself because the WSDL names the actions; both together would be two of each.
-    return complete(Client(args.base + path + "?wsdl", transport=Transport(session=session, timeout=30, operation_timeout=30), settings=Settings(strict=True)))
+    client = complete(Client(args.base + path + "?wsdl", transport=Transport(session=session, timeout=30, operation_timeout=30), settings=Settings(strict=True)))
+    if elsewhere:
+        client.service._binding_options["address"] = elsewhere
+    return client
 
 
 def must(what, answer):
@@ -141,14 +144,14 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--base", required=True)
     p.add_argument("--patient", required=True)
-    for name in ("ca", "cert", "key"):
+    for name in ("ca", "cert", "key", "registry", "repository"):
         p.add_argument("--" + name)
     p.add_argument("--repository-id", default="1.2.250.1.999.1.2")
     args = p.parse_args()
-    registry, repository = connect(args, "/xds/registry"), connect(args, "/xds/repository")
+    registry, repository = connect(args, "/xds/registry", args.registry), connect(args, "/xds/repository", args.repository)
     run = "1.2.250.1.999.1.3.%d" % (time.time_ns() // 1000)
     provided, registered = run + ".1", run + ".2"
-    document = ("Glycémie : 5,1 mmol/l (" + str(uuid.uuid4()) + ")\n").encode()
+    document = ("Glycémie : 5,1 mmol/l (" + str(uuid.uuid4()) + ")").encode()  # without a line end, which zeep takes off a part of a package
     digest = hashlib.sha1(document).hexdigest()
 
     m = Metadata(repository)

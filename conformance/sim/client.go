@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -104,9 +105,12 @@ func (c *Client) play(ctx context.Context, of func(*Client) (*string, string, []
 		*address = c.To
 	}
 	if *address == "" {
-		return nil, fmt.Errorf("%s has no address to send to", c.Actor)
+		return nil, fmt.Errorf("%s has no address to send to: name one with --to, or a system with --sut", c.Actor)
 	}
 	for _, f := range faults {
+		if f.alone {
+			lines = nil
+		}
 		lines = append(lines, f.line)
 	}
 	out, err := c.exchange(ctx, step, append(lines, c.Lines...))
@@ -174,15 +178,22 @@ func (c *Client) exchange(ctx context.Context, step string, lines []string) ([]S
 	if len(out) == 0 {
 		return nil, fmt.Errorf("nothing was sent: %s", strings.Join(res.Faults, "; "))
 	}
-	out[len(out)-1].Faults = res.Faults
+	for _, f := range res.Faults {
+		out[len(out)-1].Faults = append(out[len(out)-1].Faults, ownLine.ReplaceAllString(f, ""))
+	}
 	return out, nil
 }
+
+var ownLine = regexp.MustCompile(`^line \d+: `) // of the case that the step was made a part of, which nobody sees
 
 var answeredAs = regexp.MustCompile(`ResponseStatusType:(\w+)"|typeCode code="(\w+)"|:(Sender|Receiver|MustUnderstand|VersionMismatch)<|MSA\|(\w+)|(?m)^Disposition: [^;]*; ?([\w/-]+)`)
 
 // sent judges an answer of a kind, which is empty where nothing is known of its form.
 func sent(kind, where string, request, response []byte, broken string) Sent {
 	s := Sent{Where: where, Request: request, Response: response, Answered: broken}
+	if broken != "" && len(response) == 0 {
+		s.Answered = "nothing: " + broken
+	}
 	if len(response) > 0 && kind != "" {
 		s.Findings, _ = validate.Judge(kind, response, validate.Options{}) // the kind is one of its own
 	}
@@ -207,7 +218,7 @@ func (c *Client) dial(ctx context.Context, other string) (net.Conn, error) {
 	}
 	u, err := url.Parse(other)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%s has no address to send to, such as tcp://127.0.0.1:2575", c.Actor)
+		return nil, fmt.Errorf("%s has no address to send to: name one with --to, such as tcp://127.0.0.1:2575", c.Actor)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -360,7 +371,21 @@ func (c *Client) report(ctx context.Context, faults []Fault) ([]Sent, error) {
 	if _, err := conn.Write([]byte(frame)); err != nil {
 		return nil, err
 	}
-	return []Sent{{Where: conn.RemoteAddr().String(), Answered: "nothing, as is due", Request: []byte(frame)}}, nil
+	s := Sent{Where: conn.RemoteAddr().String(), Answered: "nothing, as is due", Request: []byte(frame)}
+	if secure, ok := conn.(*tls.Conn); ok && turnedAway(secure) {
+		s.Answered, s.Faults = "an alert of TLS", []string{"the other side refuses the connection: does it ask for a certificate of ours?"}
+	}
+	return []Sent{s}, nil
+}
+
+// turnedAway ends a connection over which nothing comes and tells whether it is refused for its certificate, which TLS 1.3 tells after the handshake.
+func turnedAway(c *tls.Conn) bool {
+	if c.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(time.Second)) != nil { // who stays silent has nothing against it
+		return true
+	}
+	_, err := c.Read(make([]byte, 1))
+	alert, ok := errors.AsType[*net.OpError](err)
+	return ok && alert.Op == "remote error"
 }
 
 // archive is an XDM archive with one document, written with the templates of the suite.
@@ -454,7 +479,11 @@ func (c *Client) mail(ctx context.Context, faults []Fault) ([]Sent, error) {
 	ok := talk.expect("", "220") && talk.expect("EHLO sim.invalid", "250")
 	if ok && talk.starttls && c.TLS != nil {
 		ok = talk.expect("STARTTLS", "220")
-		secure := tls.Client(conn, c.TLS)
+		config := c.TLS.Clone()
+		if config.ServerName == "" {
+			config.ServerName, _, _ = net.SplitHostPort(strings.TrimPrefix(c.To, "smtp://"))
+		}
+		secure := tls.Client(conn, config)
 		talk.conn, talk.r = secure, bufio.NewReader(secure)
 		ok = ok && talk.expect("EHLO sim.invalid", "250")
 	}
@@ -520,10 +549,13 @@ func (t *smtpTalk) expect(command, code string) bool {
 func (s Sent) String() string {
 	out := fmt.Sprintf("%s: %d bytes sent: answered %s", s.Where, len(s.Request), s.Answered)
 	for _, f := range s.Faults {
+		if len(f) > 500 {
+			f = strings.ToValidUTF8(f[:500], "") + " … ('--keep DIR' keeps all of it)"
+		}
 		out += "\n  " + f
 	}
 	for _, f := range s.Findings {
-		out += "\n  the answer" + f.String()
+		out += "\n  the answer, " + located(f)
 	}
 	return out
 }

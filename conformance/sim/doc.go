@@ -45,7 +45,11 @@ func Find(name string) (Actor, error) {
 			return a, nil
 		}
 	}
-	return Actor{}, fmt.Errorf("there is no actor %.40q; 'conformance sim --list' names them", name)
+	var names []string
+	for _, a := range Actors {
+		names = append(names, a.Name)
+	}
+	return Actor{}, fmt.Errorf("there is no actor %.40q%s; 'conformance sim --list' names them", name, meant(name, names))
 }
 
 // Fault is a way to misbehave.
@@ -56,6 +60,7 @@ type Fault struct {
 
 	change func(*reply) // of a server of SOAP: changes what it answers
 	line   string       // of a client that is a case: a line of its step
+	alone  bool         // the line stands in place of those that are always there
 	flag   bool         // the actor looks for the fault by its name
 }
 
@@ -68,11 +73,60 @@ func chosen(actor string, names []string) ([]Fault, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(Faults, func(f Fault) bool { return f.Name == name && f.Of(actor) })
 		if i < 0 {
-			return nil, fmt.Errorf("%s has no fault %.40q; 'conformance sim --list' names them", actor, name)
+			var names []string
+			for _, f := range Faults {
+				if f.Of(actor) {
+					names = append(names, f.Name)
+				}
+			}
+			return nil, fmt.Errorf("%s has no fault %.40q%s; 'conformance sim %s --list' names them", actor, name, meant(name, names), actor)
 		}
 		out = append(out, Faults[i])
 	}
 	return out, nil
+}
+
+// meant suggests the names that are nearest to one that does not exist, or begin with what is, if any is near.
+func meant(name string, names []string) string {
+	var best []string
+	least := max(2, len(name)/3)
+	for _, n := range names {
+		first, _, _ := strings.Cut(n, "-")
+		d := min(distance(name, n), distance(name, first))
+		switch {
+		case d < least:
+			best, least = []string{n}, d
+		case d == least:
+			best = append(best, n)
+		}
+	}
+	if len(best) == 0 {
+		return ""
+	}
+	return " (did you mean " + strings.Join(best[:min(len(best), 4)], " or ") + "?)"
+}
+
+// distance counts the letters to add, take away or change.
+func distance(a, b string) int {
+	if len(a) > 100 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0]++
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
 }
 
 // faulty tells that a fault was chosen.

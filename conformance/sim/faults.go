@@ -38,10 +38,11 @@ var (
 	messageOfV3    = regexp.MustCompile(`<acknowledgement>.*</acknowledgement>`)
 )
 
-// failing makes an answer a failure with an error.
+// failing makes an answer a failure with an error, which holds neither objects nor documents.
 func failing(code, context, level string) func(*reply) {
 	return func(a *reply) {
 		status(outcome + "Failure")(a)
+		a.body, a.parts = documentAnswer.ReplaceAllString(objectList.ReplaceAllString(a.body, "$1$3"), ""), nil
 		withError(a, code, context, level)
 	}
 }
@@ -123,7 +124,7 @@ var Faults = []Fault{
 		})(a)
 		a.header.Set("Content-Encoding", "gzip")
 	}},
-	{Name: "bom", Actors: soapServers, Does: "begins with a byte order mark", change: edited(func(s string) string { return "\xef\xbb\xbf" + s })},
+	{Name: "bom", Actors: soapServers, Does: "begins with a byte order mark", change: edited(func(s string) string { return strings.Replace(s, "<?xml", "\xef\xbb\xbf<?xml", 1) })},
 	{Name: "wrong-charset", Actors: soapServers, Does: "says UTF-8 and sends ISO 8859-1", change: edited(func(s string) string {
 		return strings.Replace(s, "</env:Header>", "<x:remark xmlns:x=\"urn:sim\">\xe9</x:remark></env:Header>", 1)
 	})},
@@ -132,7 +133,10 @@ var Faults = []Fault{
 		return strings.Replace(s, "?>", `?><!DOCTYPE x [<!ENTITY e "e">]>`, 1)
 	})},
 	{Name: "soap-11", Actors: soapServers, Does: "answers with an envelope of SOAP 1.1", change: func(a *reply) {
-		a.envelope, a.contentType = "http://schemas.xmlsoap.org/soap/envelope/", "text/xml; charset=UTF-8"
+		a.envelope = "http://schemas.xmlsoap.org/soap/envelope/"
+		if !a.mtom {
+			a.contentType = "text/xml; charset=UTF-8"
+		}
 	}},
 	{Name: "two-bodies", Actors: soapServers, Does: "puts the answer twice into the body", change: func(a *reply) { a.again = 2 }},
 	{Name: "no-relates-to", Actors: soapServers, Does: "leaves wsa:RelatesTo out", change: func(a *reply) { a.relates = "" }},
@@ -290,7 +294,8 @@ var Faults = []Fault{
 	{Name: "wrong-action", Actors: "source registrar consumer", Does: "says another wsa:Action than the body", line: "in envelope: </wsa:Action> => x</wsa:Action>"},
 	{Name: "soap-11", Actors: callers, Does: "sends an envelope of SOAP 1.1", line: "in envelope: http://www.w3.org/2003/05/soap-envelope => http://schemas.xmlsoap.org/soap/envelope/"},
 	{Name: "malformed-xml", Actors: callers, Does: "leaves the body open", line: "in envelope: </env:Body> => "},
-	{Name: "wrong-content-type", Actors: callers, Does: "says that the message is text/plain", line: "in header: application/soap+xml => text/plain"},
+	{Name: "wrong-content-type", Actors: "registrar consumer pix-consumer-v3 pix-source-v3", Does: "says that the message is text/plain", line: "in header: application/soap+xml => text/plain"},
+	{Name: "wrong-content-type", Actors: "source", Does: "says that the package is text/plain", line: "in header: multipart/related => text/plain"},
 	{Name: "bom", Actors: "source registrar consumer", Does: "begins with a byte order mark", line: "bom"},
 	{Name: "unknown-query", Actors: "consumer", Does: "asks a query that does not exist", line: "in envelope: urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d => urn:uuid:14d4debf-8f97-4251-9a74-000000000000"},
 	{Name: "no-status-parameter", Actors: "consumer", Does: "leaves a required parameter out", line: "in envelope: $XDSDocumentEntryStatus => $XDSDocumentEntryNothing"},
@@ -331,7 +336,7 @@ var Faults = []Fault{
 	{Name: "no-metadata", Actors: "laboratory", Does: "leaves METADATA.XML out of the archive", line: "without IHE_XDM/SUBSET01/METADATA.XML"},
 	{Name: "no-document", Actors: "laboratory", Does: "leaves the document out of the archive", line: "without IHE_XDM/SUBSET01/DOC00001.XML"},
 	{Name: "not-an-archive", Actors: "laboratory", Does: "attaches something that is no archive", line: "rubbish this is no archive"},
-	{Name: "no-attachment", Actors: "laboratory", Does: "attaches nothing", line: "brings nothing"},
+	{Name: "no-attachment", Actors: "laboratory", Does: "attaches nothing", line: "brings nothing", alone: true},
 	{Name: "unsafe-name", Actors: "laboratory", Does: "has a file whose name leads out of the archive", line: "file ../OUTSIDE.TXT x"},
 	{Name: "not-signed", Actors: "laboratory", Does: "neither signs nor encrypts", line: "signer -\nfor -"},
 	{Name: "unknown-signer", Actors: "laboratory", Does: "signs with a certificate of an unknown authority", line: "signer stranger"},

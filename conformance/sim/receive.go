@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/passerelle-sante/passerelle/conformance/validate"
 )
 
 var eventType = regexp.MustCompile(`<EventTypeCode[^>]*?(?:csd-code|code)="([^"]{1,32})"`)
@@ -46,7 +48,7 @@ func (s *Server) syslog(c net.Conn, r *bufio.Reader) {
 		if m := eventType.FindSubmatch(b); m != nil {
 			what = string(m[1])
 		}
-		s.take(c.RemoteAddr().String(), "audit", what, "nothing, as is due", b)
+		s.take(c.RemoteAddr().String(), "audit", what, "nothing, as is due", fmt.Appendf(nil, "%d %s", n, b)) // what no header begins is seen behind its length
 		switch {
 		case faulty(s.faults, "closes-after-each"):
 			return
@@ -87,10 +89,11 @@ var mailFaults = map[string][2]string{
 
 // letter is a session of SMTP.
 type letter struct {
-	s        *Server
-	c        net.Conn
-	r        *bufio.Reader
-	from, to string
+	s     *Server
+	c     net.Conn
+	r     *bufio.Reader
+	begun bool   // a sender was accepted
+	to    string // the recipient that was accepted
 }
 
 // smtp receives mail.
@@ -111,12 +114,20 @@ func (s *Server) smtp(c net.Conn, r *bufio.Reader) {
 	}
 }
 
-// say answers a command, as a fault wants; false ends the session.
-func (l *letter) say(command, text string) bool {
+// refused is what a fault answers to a command, or "".
+func (l *letter) refused(command string) (text string) {
 	for _, f := range l.s.faults {
 		if m := mailFaults[f.Name]; m[0] == command {
 			text = m[1]
 		}
+	}
+	return text
+}
+
+// say answers a command, as a fault wants; false ends the session.
+func (l *letter) say(command, text string) bool {
+	if no := l.refused(command); no != "" {
+		text = no
 	}
 	_, err := io.WriteString(l.c, text+"\r\n")
 	return err == nil && !strings.HasPrefix(text, "421")
@@ -148,12 +159,17 @@ func (l *letter) obey(line string) bool {
 		}
 		l.c = tls.Server(l.c, l.s.c.TLS)
 		l.r = bufio.NewReaderSize(l.c, 64<<10)
-		return true
+		return l.s.shaken(l.c)
 	case "MAIL":
-		l.from, l.to = address(rest), ""
+		l.begun, l.to = l.refused(verb) == "", ""
 		return l.say(verb, "250 2.1.0 ok")
 	case "RCPT":
-		l.to = address(rest)
+		if !l.begun {
+			return l.say("", "503 5.5.1 from whom?")
+		}
+		if l.refused(verb) == "" {
+			l.to = address(rest)
+		}
 		return l.say(verb, "250 2.1.5 ok")
 	case "DATA":
 		return l.data()
@@ -176,7 +192,7 @@ func address(s string) string {
 // data receives a message.
 func (l *letter) data() bool {
 	if l.to == "" {
-		return l.say("DATA", "503 5.5.1 to whom?")
+		return l.say("", "503 5.5.1 to whom?")
 	}
 	if !l.say("DATA", "354 go on") || faulty(l.s.faults, "drops-within-data") {
 		return false
@@ -272,10 +288,24 @@ func (r Received) String() string {
 		fmt.Fprintf(&b, ", kept as %s", r.File)
 	}
 	for _, f := range r.Findings {
-		b.WriteString("\n  " + strings.TrimPrefix(f.String(), ": "))
+		b.WriteString("\n  " + located(f))
 	}
-	if len(r.Findings) == 0 {
+	switch {
+	case len(r.Findings) == 0:
 		b.WriteString("; nothing found")
+	case r.File != "":
+		fmt.Fprintf(&b, "\n  next: mend these lines of %s; 'conformance validate %s %s' judges them again", r.File, r.Kind, r.File)
+	default:
+		b.WriteString("\n  next: '--keep DIR' keeps the message as it came, for these lines to be looked up in it")
 	}
 	return b.String()
+}
+
+// located is a finding with its line said in words.
+func located(f validate.Finding) string {
+	text, line := strings.TrimPrefix(f.String(), ": "), ""
+	if f.Line > 0 {
+		text, line = strings.TrimPrefix(text, fmt.Sprintf(":%d: ", f.Line)), fmt.Sprintf("line %d, ", f.Line)
+	}
+	return line + text
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Config struct {
 	Client     *tls.Config
 	Keep       string         // folder in which every message is kept, as it came
 	Told       func(Received) // called with each message, one at a time; may be nil
+	Noted      func(string)   // called with what ends a connection before a message: a handshake of TLS that fails; may be nil
 	Judged     validate.Options
 }
 
@@ -153,6 +155,9 @@ func (s *Server) take(from, kind, what, answered string, message []byte) {
 	if r.Findings, err = validate.Judge(kind, message, s.c.Judged); err != nil {
 		r.Findings = []validate.Finding{{Rule: "FILE-KIND", Severity: validate.Error, Text: err.Error(), Clause: "this validator"}}
 	}
+	if r.Findings == nil {
+		r.Findings = []validate.Finding{} // in JSON, none and not null
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.Number = len(s.all) + 1
@@ -185,10 +190,42 @@ func (s *Server) serve(talk func(*Server, net.Conn, *bufio.Reader)) {
 			}
 			s.wg.Go(func() {
 				defer c.Close()
-				talk(s, c, bufio.NewReaderSize(c, 64<<10))
+				if s.shaken(c) {
+					talk(s, c, bufio.NewReaderSize(c, 64<<10))
+				}
 			})
 		}
 	})
+}
+
+// shaken tells that a connection has no TLS, or that its handshake is done; what fails is noted.
+func (s *Server) shaken(c net.Conn) bool {
+	secure, ok := c.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	err := secure.Handshake()
+	if err != nil {
+		s.note(fmt.Sprintf("TLS handshake with %s: %v", c.RemoteAddr(), err))
+	}
+	return err == nil
+}
+
+// note tells what is no message.
+func (s *Server) note(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.c.Noted != nil {
+		s.c.Noted(text)
+	}
+}
+
+// notes takes what serves HTTP would log.
+type notes struct{ s *Server }
+
+func (n notes) Write(b []byte) (int, error) {
+	n.s.note(strings.TrimPrefix(strings.TrimSpace(string(b)), "http: "))
+	return len(b), nil
 }
 
 // pause waits as long as faults of time last; false when the server is closed before.

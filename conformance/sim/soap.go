@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -78,7 +79,7 @@ type answerer func(*request) *reply
 // serveSOAP serves an actor of SOAP.
 func (s *Server) serveSOAP(answer answerer) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.exchange(w, r, answer) })
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ReadTimeout: idle, IdleTimeout: idle, MaxHeaderBytes: 64 << 10}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ReadTimeout: idle, IdleTimeout: idle, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(notes{s}, "", 0)}
 	s.closer = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond) // answers under way may end
 		defer cancel()
@@ -124,7 +125,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, answer answere
 
 // said tells in a word what is answered.
 func (a *reply) said() string {
-	for _, word := range []string{"PartialSuccess", "Failure", "Success", "Fault", "AA", "AE", "OK", "NF"} {
+	for _, word := range []string{"PartialSuccess", "Failure", "Success", "Fault", "AA", "AE", "AR", "CA", "CE", "CR"} {
 		if strings.Contains(a.body, word+`"`) || strings.Contains(a.body, ":"+word+">") {
 			return word
 		}

@@ -12,9 +12,9 @@ import (
 )
 
 var auditRules = []Rule{
-	{"AUD-NONE", Error, "ITI TF-2 3.20.4.1.2.1", "there is no AuditMessage"},
-	{"AUD-SYSLOG", Error, "RFC 5424 6; ITI TF-2 3.20.4.1.2.1", "what stands before the message is no header of RFC 5424"},
-	{"AUD-MSGID", Warning, "ITI TF-2 3.20.4.1.2.1", "MSGID of the syslog header is neither IHE+RFC-3881 nor IHE+DICOM"},
+	{"AUD-NONE", Error, "ITI TF-2 3.20.4.1.2", "there is no AuditMessage"},
+	{"AUD-SYSLOG", Error, "RFC 5424 6; ITI TF-2 3.20.4.1.2", "what stands before the message is no header of RFC 5424"},
+	{"AUD-MSGID", Warning, "ITI TF-2 3.20.4.1.2", "MSGID of the syslog header is neither IHE+RFC-3881 nor IHE+DICOM"},
 	{"AUD-EVENT", Error, "DICOM PS3.15 A.5.2.1", "there is no EventIdentification with an EventID of the vocabulary DCM"},
 	{"AUD-ACTION", Error, "DICOM PS3.15 A.5.2.1", "EventActionCode is none of C, R, U, D and E"},
 	{"AUD-OUTCOME", Error, "DICOM PS3.15 A.5.2.1", "EventOutcomeIndicator is none of 0, 4, 8 and 12"},
@@ -68,7 +68,7 @@ var (
 func (j *judge) audit(b []byte) {
 	from := bytes.Index(b, []byte("<AuditMessage"))
 	if from < 0 {
-		j.say("AUD-NONE", place{1, "AuditMessage"})
+		j.say("AUD-NONE", place{line: 1, location: "AuditMessage"})
 		return
 	}
 	before := b[:from]
@@ -76,9 +76,9 @@ func (j *judge) audit(b []byte) {
 		found := syslogHeader.FindSubmatch(h)
 		switch {
 		case found == nil:
-			j.say("AUD-SYSLOG", place{1, "header"})
+			j.say("AUD-SYSLOG", place{line: 1, location: "header"})
 		case string(found[3]) != "IHE+RFC-3881" && string(found[3]) != "IHE+DICOM":
-			j.say("AUD-MSGID", place{1, "MSGID"})
+			j.say("AUD-MSGID", place{line: 1, location: "MSGID"})
 		}
 	}
 	j.offset = bytes.Count(before, []byte("\n"))
@@ -91,7 +91,7 @@ func (j *judge) audit(b []byte) {
 	j.participants(root, transaction)
 	j.auditObjects(root, transaction)
 	if s := kids(root, "AuditSourceIdentification"); len(s) != 1 || s[0].Value("AuditSourceID") == "" {
-		j.say("AUD-SOURCE", here(root, "AuditSourceIdentification"))
+		j.say("AUD-SOURCE", near(root, "AuditSourceIdentification", "AuditSourceIdentification"))
 	}
 }
 
@@ -108,19 +108,19 @@ func (j *judge) event(root xmltree.Node) string {
 	e := at(root, "EventIdentification")
 	id := at(e, "EventID")
 	if code(id) == "" || value(id, "codeSystemName") != "DCM" {
-		j.say("AUD-EVENT", here(root, "EventID"))
+		j.say("AUD-EVENT", near(root, "EventID", "EventIdentification", "EventID"))
 	}
 	action := value(e, "EventActionCode")
 	if len(action) != 1 || !strings.Contains("CRUDE", action) {
-		j.say("AUD-ACTION", here(e, "EventActionCode"))
+		j.say("AUD-ACTION", near(root, "EventActionCode", "EventIdentification"))
 	}
 	switch value(e, "EventOutcomeIndicator") {
 	case "0", "4", "8", "12":
 	default:
-		j.say("AUD-OUTCOME", here(e, "EventOutcomeIndicator"))
+		j.say("AUD-OUTCOME", near(root, "EventOutcomeIndicator", "EventIdentification"))
 	}
 	if _, err := time.Parse(time.RFC3339Nano, value(e, "EventDateTime")); err != nil {
-		j.say("AUD-TIME", here(e, "EventDateTime"))
+		j.say("AUD-TIME", near(root, "EventDateTime", "EventIdentification"))
 	}
 	for _, t := range kids(e, "EventTypeCode") {
 		if value(t, "codeSystemName") != "IHE Transactions" {
@@ -196,10 +196,10 @@ func (j *judge) auditObjects(root xmltree.Node, transaction string) {
 		case "2/24":
 			has["query"] = has["query"] || !query.IsZero()
 			if _, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(textOf(query)), "")); err != nil {
-				j.say("AUD-QUERY-BASE64", here(query, where.location))
+				j.say("AUD-QUERY-BASE64", near(o, where.location, "ParticipantObjectQuery"))
 			}
 			if transaction != "" && code(idType) != transaction {
-				j.say("AUD-QUERY-TYPE", where)
+				j.say("AUD-QUERY-TYPE", near(o, where.location, "ParticipantObjectIDTypeCode"))
 			}
 		case "2/3":
 			has["document"] = has["document"] || id != ""

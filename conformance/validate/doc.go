@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ const (
 type Finding struct {
 	Rule     string `json:"rule"`
 	Severity string `json:"severity"`
-	Line     int    `json:"line,omitempty"`     // in the file, from 1; 0 when there is none
+	Line     int    `json:"line,omitempty"`     // in the file, from 1, its body without coding or compression; 0 when there is none
 	Location string `json:"location,omitempty"` // what in the message: DocumentEntry[1].hash, PID-3, wsa:Action
 	Text     string `json:"text"`
 	Clause   string `json:"clause"`
@@ -116,12 +117,18 @@ func Guess(b []byte) string {
 		}
 		return ""
 	}
-	t, err := parseXML(b)
-	if err != nil {
-		return ""
+	if t, err := parseXML(b); err == nil {
+		return kindOfRoot(t.Root().Local())
 	}
-	return kindOfRoot(t.Root().Local())
+	for _, tag := range startTag.FindAllSubmatch(start, 8) { // what is wrong with it is for its judge to say
+		if kind := kindOfRoot(string(tag[1])); kind != "" {
+			return kind
+		}
+	}
+	return ""
 }
+
+var startTag = regexp.MustCompile(`<(?:[\w.-]+:)?([\w.-]+)[\s>/]`)
 
 // kindOfRoot is the kind of a document by its root element.
 func kindOfRoot(local string) string {
@@ -156,10 +163,11 @@ type judge struct {
 	skipped bool   // there were more findings than are kept
 }
 
-// place is where something is found.
+// place is where something is found: a line of the XML that is judged, or one of the file around it.
 type place struct {
 	line     int
 	location string
+	outside  bool
 }
 
 // say adds a finding; the detail goes behind the text of the rule.
@@ -180,7 +188,7 @@ func (j *judge) say(rule string, at place, detail ...string) {
 	if len(detail) > 0 && detail[0] != "" {
 		text += ": " + strings.Join(detail, " ")
 	}
-	if at.line > 0 {
+	if at.line > 0 && !at.outside {
 		at.line += j.offset
 	}
 	if j.within != "" {

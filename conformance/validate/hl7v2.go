@@ -3,6 +3,7 @@ package validate
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -41,7 +42,7 @@ var er7Rules = []Rule{
 	{"ER7-QPD3", Error, "ITI TF-2 3.9.4.1.2.2, 3.21.4.1.2.2", "QPD-3 is empty"},
 	{"ER7-RCP", Error, "ITI TF-2 3.9.4.1.2.3", "RCP-1 is not I"},
 	{"ER7-QAK", Error, "ITI TF-2 3.9.4.2.2.3; HL7 v2.5 table 0208", "QAK-1 is empty, or QAK-2 is none of OK, NF, AE and AR"},
-	{"ER7-QAK-FOUND", Error, "ITI TF-2 3.9.4.2.2", "QAK-2 does not fit: OK without PID, or another with one"},
+	{"ER7-QAK-FOUND", Error, "ITI TF-2 3.9.4.2.2.6", "QAK-2 does not fit: OK without PID, or another with one"},
 }
 
 // structures tell the segments of an event: ? may be absent, * and + come several times; ( and ) stand around a group. Segments that begin with Z may stand anywhere.
@@ -105,7 +106,7 @@ func (e *er7) find(name string) int {
 func (j *judge) hl7v2(b []byte) {
 	if len(b) > 0 && b[0] == 0x0b {
 		if !bytes.HasSuffix(b, []byte("\x1c\r")) {
-			j.say("ER7-FRAME", place{1, ""})
+			j.say("ER7-FRAME", place{line: 1})
 		}
 		b = bytes.TrimRight(b[1:], "\x1c\r")
 	}
@@ -116,10 +117,12 @@ func (j *judge) hl7v2(b []byte) {
 	event := j.header(e, b)
 	s, ok := structures[event]
 	if !ok {
-		j.say("ER7-EVENT", place{1, "MSH-9"})
+		j.say("ER7-EVENT", place{line: 1, location: "MSH-9"})
 	} else {
-		if got := e.component(e.get(0, 9), 3); got != "" && got != s.name {
-			j.say("ER7-STRUCTURE", place{1, "MSH-9.3"})
+		// In the 2.3.1 of ITI-8, A05 has the structure of A01 (ITI TF-2 3.8.4.1.2.1).
+		early := event == "ADT^A05" && strings.HasPrefix(e.get(0, 12), "2.3")
+		if got := e.component(e.get(0, 9), 3); got != "" && got != s.name && (!early || got != "ADT_A01") {
+			j.say("ER7-STRUCTURE", place{line: 1, location: "MSH-9.3"})
 		}
 		j.structure(e, s.segments)
 	}
@@ -133,37 +136,39 @@ func (j *judge) hl7v2(b []byte) {
 // cutER7 cuts a message; nil when its beginning cannot be read.
 func (j *judge) cutER7(b []byte) *er7 {
 	if len(b) < 9 || string(b[:3]) != "MSH" {
-		j.say("ER7-MSH", place{1, "MSH"})
+		j.say("ER7-MSH", place{line: 1, location: "MSH"})
 		return nil
 	}
 	e := &er7{field: b[3], comp: b[4], repeat: b[5], sub: b[7]}
 	if b[8] != e.field { // a fifth delimiter, of v2.7, or another form
 		if len(b) < 10 || b[9] != e.field {
-			j.say("ER7-MSH", place{1, "MSH-2"})
+			j.say("ER7-MSH", place{line: 1, location: "MSH-2"})
 			return nil
 		}
 	}
 	for i, c := range b[3:8] {
 		if bytes.IndexByte(b[3:8], c) != i || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c < ' ' {
-			j.say("ER7-DELIMITERS", place{1, "MSH-2"})
+			j.say("ER7-DELIMITERS", place{line: 1, location: "MSH-2"})
 			return nil
 		}
 	}
-	if !bytes.Contains(b, []byte("\r")) && bytes.Contains(b, []byte("\n")) {
-		j.say("ER7-ENDS", place{1, ""})
+	if i := lineFeed.FindIndex(b); i != nil {
+		j.say("ER7-ENDS", place{line: lineAt(b, i[0]+1)})
 	}
 	text := strings.ReplaceAll(string(b), "\r\n", "\r")
 	text = strings.ReplaceAll(text, "\n", "\r")
-	for n, line := range strings.Split(text, "\r") {
+	n := -1
+	for line := range strings.SplitSeq(text, "\r") {
+		n++
 		if line == "" {
 			continue
 		}
 		if len(e.segments) == maxSegments {
-			j.say("ER7-SIZE", place{n + 1, ""})
+			j.say("ER7-SIZE", place{line: n + 1})
 			return nil
 		}
 		if len(line) < 3 || strings.Trim(line[:3], "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" || len(line) > 3 && line[3] != e.field {
-			j.say("ER7-NAME", place{n + 1, fmt.Sprintf("segment %d", len(e.segments)+1)})
+			j.say("ER7-NAME", place{line: n + 1, location: fmt.Sprintf("segment %d", len(e.segments)+1)})
 			continue
 		}
 		e.segments, e.lines = append(e.segments, strings.Split(line, string(e.field))), append(e.lines, n+1)
@@ -171,9 +176,18 @@ func (j *judge) cutER7(b []byte) *er7 {
 	return e
 }
 
+// lineFeed ends a segment without a carriage return; who saves a message may put one behind that.
+var lineFeed = regexp.MustCompile(`[^\r]\n`)
+
+// lineAt is the line of an offset: segments end in a carriage return, a line feed or both.
+func lineAt(b []byte, offset int) int {
+	b = b[:offset]
+	return 1 + bytes.Count(b, []byte("\r")) + bytes.Count(b, []byte("\n")) - bytes.Count(b, []byte("\r\n"))
+}
+
 // header judges MSH and gives the event.
 func (j *judge) header(e *er7, b []byte) string {
-	where := func(n int) place { return place{e.lines[0], fmt.Sprintf("MSH-%d", n)} }
+	where := func(n int) place { return place{line: e.lines[0], location: fmt.Sprintf("MSH-%d", n)} }
 	for _, n := range []int{7, 9, 10, 11, 12} {
 		if e.get(0, n) == "" {
 			j.say("ER7-REQUIRED", where(n))
@@ -192,14 +206,33 @@ func (j *judge) header(e *er7, b []byte) string {
 	switch encoding, ok := charsets[set]; {
 	case !ok:
 		j.say("ER7-CHARSET", where(18))
-	case encoding == "utf-8" && !utf8.Valid(b), encoding == "ascii" && bytes.ContainsFunc(b, func(r rune) bool { return r > 126 }):
-		j.say("ER7-BYTES", where(18))
+	default:
+		if i := strange(b, encoding); i >= 0 {
+			j.say("ER7-BYTES", place{line: lineAt(b, i), location: "MSH-18"})
+		}
 	}
 	kind, trigger := e.component(e.get(0, 9), 1), e.component(e.get(0, 9), 2)
 	if kind == "ACK" {
 		return "ACK"
 	}
 	return kind + "^" + trigger
+}
+
+// strange is the offset of the first byte that an encoding does not have; -1 when there is none, or nothing is known of the encoding.
+func strange(b []byte, encoding string) int {
+	switch encoding {
+	case "ascii":
+		return bytes.IndexFunc(b, func(r rune) bool { return r > 126 })
+	case "utf-8":
+		for i := 0; i < len(b); {
+			r, n := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && n == 1 {
+				return i
+			}
+			i += n
+		}
+	}
+	return -1
 }
 
 // structure judges the order of segments: it goes as far as the structure and the message agree, and says where they part.
@@ -216,9 +249,9 @@ func (j *judge) structure(e *er7, grammar string) {
 	if ok && rest == len(names) {
 		return
 	}
-	at := place{e.lines[len(e.lines)-1], "end"}
+	at := place{line: e.lines[len(e.lines)-1], location: "end"}
 	if g.far = max(g.far, rest); g.far < len(names) {
-		at = place{e.lines[index[g.far]], names[g.far]}
+		at = place{line: e.lines[index[g.far]], location: names[g.far]}
 	}
 	j.say("ER7-SEGMENTS", at, "due:", g.due)
 }
@@ -282,18 +315,18 @@ func (g *grammarWalk) sequence(items []string, pos int) (int, bool) {
 var segmentChecks = map[string]func(*judge, *er7, int){
 	"EVN": func(j *judge, e *er7, i int) {
 		if v := e.get(i, 1); v != "" && v != e.component(e.get(0, 9), 2) {
-			j.say("ER7-EVN", place{e.lines[i], "EVN-1"})
+			j.say("ER7-EVN", place{line: e.lines[i], location: "EVN-1"})
 		}
 		if v := e.component(e.get(i, 2), 1); v == "" {
-			j.say("ER7-EVN-TIME", place{e.lines[i], "EVN-2"})
+			j.say("ER7-EVN-TIME", place{line: e.lines[i], location: "EVN-2"})
 		} else if !isTS(v) {
-			j.say("ER7-TIME", place{e.lines[i], "EVN-2"})
+			j.say("ER7-TIME", place{line: e.lines[i], location: "EVN-2"})
 		}
 	},
 	"PID": (*judge).pid,
 	"PV1": func(j *judge, e *er7, i int) {
 		if e.get(i, 2) == "" {
-			j.say("ER7-PV1", place{e.lines[i], "PV1-2"})
+			j.say("ER7-PV1", place{line: e.lines[i], location: "PV1-2"})
 		}
 	},
 	"MRG": func(j *judge, e *er7, i int) {
@@ -301,7 +334,7 @@ var segmentChecks = map[string]func(*judge, *er7, int){
 		if i > 0 && e.get(i, 1) != "" {
 			for k := i - 1; k > 0; k-- {
 				if e.segments[k][0] == "PID" && e.get(k, 3) == e.get(i, 1) {
-					j.say("ER7-MRG-SAME", place{e.lines[i], "MRG-1"})
+					j.say("ER7-MRG-SAME", place{line: e.lines[i], location: "MRG-1"})
 				}
 			}
 		}
@@ -309,33 +342,33 @@ var segmentChecks = map[string]func(*judge, *er7, int){
 	"MSA": func(j *judge, e *er7, i int) {
 		code := e.get(i, 1)
 		if !slices.Contains(strings.Fields("AA AE AR CA CE CR"), code) {
-			j.say("ER7-ACK", place{e.lines[i], "MSA-1"})
+			j.say("ER7-ACK", place{line: e.lines[i], location: "MSA-1"})
 		}
 		if e.get(i, 2) == "" {
-			j.say("ER7-MSA2", place{e.lines[i], "MSA-2"})
+			j.say("ER7-MSA2", place{line: e.lines[i], location: "MSA-2"})
 		}
 		if at := e.find("ERR"); (code == "AE" || code == "AR") && (at < 0 || e.get(at, 3) == "" || e.get(at, 4) == "") {
-			j.say("ER7-ERR", place{e.lines[i], "ERR"})
+			j.say("ER7-ERR", place{line: e.lines[i], location: "ERR"})
 		}
 	},
 	"QPD": func(j *judge, e *er7, i int) {
 		if e.get(i, 1) == "" || e.get(i, 2) == "" {
-			j.say("ER7-QPD", place{e.lines[i], "QPD"})
+			j.say("ER7-QPD", place{line: e.lines[i], location: "QPD"})
 		}
 		if e.get(i, 3) == "" {
-			j.say("ER7-QPD3", place{e.lines[i], "QPD-3"})
+			j.say("ER7-QPD3", place{line: e.lines[i], location: "QPD-3"})
 		}
 	},
 	"RCP": func(j *judge, e *er7, i int) {
 		if e.get(i, 1) != "I" {
-			j.say("ER7-RCP", place{e.lines[i], "RCP-1"})
+			j.say("ER7-RCP", place{line: e.lines[i], location: "RCP-1"})
 		}
 	},
 	"QAK": func(j *judge, e *er7, i int) {
 		if e.get(i, 1) == "" || !slices.Contains([]string{"OK", "NF", "AE", "AR"}, e.get(i, 2)) {
-			j.say("ER7-QAK", place{e.lines[i], "QAK"})
+			j.say("ER7-QAK", place{line: e.lines[i], location: "QAK"})
 		} else if (e.get(i, 2) == "OK") != (e.find("PID") >= 0) {
-			j.say("ER7-QAK-FOUND", place{e.lines[i], "QAK-2"})
+			j.say("ER7-QAK-FOUND", place{line: e.lines[i], location: "QAK-2"})
 		}
 	},
 }
@@ -344,20 +377,22 @@ func (j *judge) pid(e *er7, i int) {
 	if !strings.HasPrefix(e.get(0, 9), "RSP") || e.get(i, 3) != "" {
 		j.identifiersV2(e, i, "PID", 3, "ER7-PID3")
 	}
-	if strings.Trim(e.get(i, 5), "^~ ") == "" {
-		j.say("ER7-PID5", place{e.lines[i], "PID-5"})
+	// A manager that tells of identifiers says a blank for the name (ITI TF-2 3.10.4.1.2.3).
+	notice := e.get(i, 5) == " " && strings.HasPrefix(e.get(0, 9), "ADT"+string(e.comp)+"A31")
+	if strings.Trim(e.get(i, 5), "^~ ") == "" && !notice {
+		j.say("ER7-PID5", place{line: e.lines[i], location: "PID-5"})
 	}
 	if v := e.get(i, 8); v != "" && (len(v) != 1 || !strings.Contains("FMOUAN", v)) {
-		j.say("ER7-SEX", place{e.lines[i], "PID-8"})
+		j.say("ER7-SEX", place{line: e.lines[i], location: "PID-8"})
 	}
 	if v := e.component(e.get(i, 7), 1); v != "" && !isTS(v) {
-		j.say("ER7-BIRTH", place{e.lines[i], "PID-7"})
+		j.say("ER7-BIRTH", place{line: e.lines[i], location: "PID-7"})
 	}
 }
 
 // identifiersV2 judges a field of identifiers (CX).
 func (j *judge) identifiersV2(e *er7, i int, segment string, n int, missing string) {
-	where := place{e.lines[i], fmt.Sprintf("%s-%d", segment, n)}
+	where := place{line: e.lines[i], location: fmt.Sprintf("%s-%d", segment, n)}
 	any := false
 	for _, cx := range strings.Split(e.get(i, n), string(e.repeat)) {
 		if e.component(cx, 1) == "" {

@@ -12,7 +12,7 @@ import (
 var queryRules = []Rule{
 	{"QRY-ROOT", Error, "ITI TF-2 3.18.4.1.2, 3.43.4.1.2", "the message is neither AdhocQueryRequest nor RetrieveDocumentSetRequest of their namespaces"},
 	{"QRY-RETURN", Error, "ITI TF-2 3.18.4.1.2.3.1", "returnType is neither ObjectRef nor LeafClass"},
-	{"QRY-ID", Error, "ITI TF-2 3.18.4.1.2.4", "the id is that of no stored query"},
+	{"QRY-ID", Error, "ITI TF-2 3.18.4.1.2.3.2, 3.18.4.1.2.4", "the id is that of no stored query"},
 	{"QRY-PARAM", Warning, "ITI TF-2 3.18.4.1.2.3.7", "the query has no parameter of this name: a registry may ignore it"},
 	{"QRY-MISSING", Error, "ITI TF-2 3.18.4.1.2.3.7", "a required parameter is missing"},
 	{"QRY-EITHER", Error, "ITI TF-2 3.18.4.1.2.3.7", "exactly one of two parameters is due"},
@@ -21,16 +21,16 @@ var queryRules = []Rule{
 	{"QRY-QUOTES", Error, "ITI TF-2 3.18.4.1.2.3.5", "a text is not between apostrophes, with those inside doubled"},
 	{"QRY-LIST", Error, "ITI TF-2 3.18.4.1.2.3.5", "a list is not between parentheses, or a single value is"},
 	{"QRY-NUMBER", Error, "ITI TF-2 3.18.4.1.2.3.5", "the value is no number"},
-	{"QRY-TIME", Error, "ITI TF-2 3.18.4.1.2.3.7; ITI TF-3 table 4.2.3.1.7-2", "the value is no date and time of digits"},
-	{"QRY-RANGE", Warning, "ITI TF-2 3.18.4.1.2.3.7", "a range of times ends before it begins"},
+	{"QRY-TIME", Error, "ITI TF-2 3.18.4.1.2.3.3; ITI TF-3 table 4.2.3.1.7-2 (DTM)", "the value is no date and time of digits"},
+	{"QRY-RANGE", Warning, "ITI TF-2 3.18.4.1.2.3.3", "a range of times ends before it begins"},
 	{"QRY-CODE", Error, "ITI TF-2 3.18.4.1.2.3.4", "a code is not of the form code^^scheme"},
 	{"QRY-PATIENT", Error, "ITI TF-3 table 4.2.3.1.7-2 (CX)", "the patient is not of the form id^^^&OID&ISO"},
-	{"QRY-UUID", Error, "ITI TF-3 4.2.3.2.7", "the value is no UUID of the form urn:uuid:"},
-	{"QRY-STATUS", Error, "ITI TF-2 3.18.4.1.2.3.7", "the value is no status of ebRIM"},
+	{"QRY-UUID", Error, "ITI TF-3 4.2.3.1.5", "the value is no UUID of the form urn:uuid:"},
+	{"QRY-STATUS", Error, "ITI TF-2 3.18.4.1.2.3.6", "the value is no status of ebRIM"},
 	{"QRY-HOME", Error, "ITI TF-3 4.2.3.2.12", "home is not urn:oid: and an OID"},
 	{"QRY-DOCUMENTS", Error, "ITI TF-2 3.43.4.1.2", "no document is asked for"},
 	{"QRY-DOCUMENT", Error, "ITI TF-2 3.43.4.1.2", "a document lacks RepositoryUniqueId or DocumentUniqueId"},
-	{"QRY-REPOSITORY", Error, "ITI TF-3 4.2.3.2.20", "RepositoryUniqueId is no OID"},
+	{"QRY-REPOSITORY", Error, "ITI TF-3 4.2.3.2.18", "RepositoryUniqueId is no OID"},
 	{"QRY-SAME", Warning, "ITI TF-2 3.43.4.1.2", "a document is asked for twice"},
 }
 
@@ -88,8 +88,8 @@ func (j *judge) query(root xmltree.Node, _ *message) {
 }
 
 func (j *judge) adhoc(root xmltree.Node) {
-	if r := value(at(root, "ResponseOption"), "returnType"); r != "ObjectRef" && r != "LeafClass" && r != "LeafClassWithRepositoryItem" {
-		j.say("QRY-RETURN", here(root, "ResponseOption"))
+	if r := value(at(root, "ResponseOption"), "returnType"); r != "ObjectRef" && r != "LeafClass" {
+		j.say("QRY-RETURN", near(root, "ResponseOption", "ResponseOption"))
 	}
 	q := at(root, "AdhocQuery")
 	if home := value(q, "home"); home != "" && !isHome(home) {
@@ -207,10 +207,10 @@ func (j *judge) retrieve(root xmltree.Node) {
 		case repository == "" || id == "":
 			j.say("QRY-DOCUMENT", where)
 		case !isOID(repository):
-			j.say("QRY-REPOSITORY", where)
+			j.say("QRY-REPOSITORY", near(d, where.location, "RepositoryUniqueId"))
 		}
 		if home != "" && !isHome(home) {
-			j.say("QRY-HOME", where)
+			j.say("QRY-HOME", near(d, where.location, "HomeCommunityId"))
 		}
 		if key := home + "|" + repository + "|" + id; seen[key] {
 			j.say("QRY-SAME", where)

@@ -9,7 +9,7 @@ import (
 )
 
 var responseRules = []Rule{
-	{"RSP-ROOT", Error, "ITI TF-2 3.18.4.1.2.6, 3.42.4.2, 3.43.4.2.2", "the message is no RegistryResponse, AdhocQueryResponse or RetrieveDocumentSetResponse of their namespaces"},
+	{"RSP-ROOT", Error, "ITI TF-2 3.18.4.1.2.7, 3.42.4.2, 3.43.4.2.2", "the message is no RegistryResponse, AdhocQueryResponse or RetrieveDocumentSetResponse of their namespaces"},
 	{"RSP-STATUS", Error, "ITI TF-3 4.2.4.2", "the status is none that an answer can have"},
 	{"RSP-PARTIAL", Error, "ITI TF-3 4.2.4.2", "an answer to a submission succeeds in part"},
 	{"RSP-NO-ERROR", Error, "ITI TF-3 table 4.2.4.2-1", "Failure or PartialSuccess comes without an error"},
@@ -19,13 +19,13 @@ var responseRules = []Rule{
 	{"RSP-CODE-UNKNOWN", Warning, "ITI TF-3 table 4.2.4.1-2", "the code of an error is none of the standard"},
 	{"RSP-CONTEXT", Error, "ITI TF-3 4.2.4.1", "an error has no codeContext"},
 	{"RSP-SEVERITY", Error, "ITI TF-3 4.2.4.1", "the severity of an error is neither Error nor Warning"},
-	{"RSP-HIGHEST", Error, "ebRS 3.0 2.1.6.2", "highestSeverity is not the highest of the errors"},
+	{"RSP-HIGHEST", Error, "ebRS 3.0 2.1 (RegistryErrorList)", "highestSeverity is not the highest of the errors"},
 	{"RSP-FAILURE-OBJECTS", Error, "ITI TF-3 table 4.2.4.2-1", "an answer that failed holds objects or documents"},
-	{"RSP-ID", Error, "ITI TF-3 4.2.3.1.1", "the id of an object is no UUID"},
-	{"RSP-TWICE", Error, "ITI TF-2 3.18.4.1.2.6", "an object comes twice"},
-	{"RSP-AVAILABILITY", Error, "ITI TF-2 3.18.4.1.3; ITI TF-3 4.2.3.2.2", "an entry, set or folder has no status of ebRIM"},
-	{"RSP-LID", Error, "ITI TF-2 3.18.4.1.2.3.1; ITI TF-2 3.57", "an entry or folder has no logical id that is a UUID"},
-	{"RSP-VERSION", Error, "ebRIM 3.0 2.5.9", "an entry or folder has no VersionInfo"},
+	{"RSP-ID", Error, "ITI TF-3 4.2.3.1.5", "the id of an object is no UUID"},
+	{"RSP-TWICE", Error, "ITI TF-2 3.18.4.1.3", "an object comes twice"},
+	{"RSP-AVAILABILITY", Error, "ITI TF-3 table 4.3.2.1-3, 4.2.3.2.2", "an entry, set or folder has no status of ebRIM"},
+	{"RSP-LID", Error, "ITI TF-2 3.18.4.1.2.3.1; ebRIM 3.0 2 (lid)", "an entry or folder has no logical id that is a UUID"},
+	{"RSP-VERSION", Error, "ITI TF-2 3.18.4.1.2.3.1; ebRIM 3.0 2 (versionInfo)", "an entry or folder has no VersionInfo"},
 	{"RSP-DOC-ID", Error, "ITI TF-2 3.43.4.2.2", "a document lacks RepositoryUniqueId or DocumentUniqueId"},
 	{"RSP-DOC-MIME", Error, "ITI TF-2 3.43.4.2.2", "a document has no mimeType that is a media type"},
 	{"RSP-DOC-CONTENT", Error, "ITI TF-2 3.43.4.2.2", "a document has no content"},
@@ -49,7 +49,7 @@ var errorCodes = strings.Fields(`DocumentQueued InvalidDocumentContent PartialAp
 	XDSPatientIDReconciliationError XDSPatientIdDoesNotMatch XDSRegistryBusy XDSRegistryDeprecatedDocumentError XDSRegistryDuplicateUniqueIdInMessage XDSRegistryError
 	XDSRegistryMetadataError XDSRegistryNotAvailable XDSRegistryOutOfResources XDSRepositoryBusy XDSRepositoryDuplicateUniqueIdInMessage XDSRepositoryError XDSRepositoryMetadataError
 	XDSRepositoryOutOfResources XDSResultNotSinglePatient XDSStoredQueryMissingParam XDSStoredQueryParamNumber XDSTooManyResults XDSUnavailableCommunity XDSUnknownCommunity
-	XDSUnknownPatientId XDSUnknownRepositoryId XDSUnknownStoredQuery XDSUnreferencedObjectException DocumentNotFound XDSIHERemovalError`)
+	XDSUnknownPatientId XDSUnknownRepositoryId XDSUnknownStoredQuery XDSUnreferencedObjectException DocumentNotFound XDSIHERemovalError UnknownRecipient UnavailableRecipient`)
 
 // response judges an answer of a registry or a repository.
 func (j *judge) response(root xmltree.Node, m *message) {
@@ -182,11 +182,11 @@ func (j *judge) retrieved(root xmltree.Node, m *message, status string) {
 		}
 		seen[repository+" "+id] = true
 		if !mimeForm.MatchString(textOf(at(d, "mimeType"))) {
-			j.say("RSP-DOC-MIME", where)
+			j.say("RSP-DOC-MIME", near(d, where.location, "mimeType"))
 		}
 		content, whole, err := m.held(at(d, "Document"))
 		if at(d, "Document").IsZero() || err != nil || whole && len(content) == 0 || at(d, "Document", "Include").IsZero() && !whole {
-			j.say("RSP-DOC-CONTENT", where)
+			j.say("RSP-DOC-CONTENT", near(d, where.location, "Document"))
 		}
 	}
 }

@@ -22,16 +22,16 @@ var samlRules = []Rule{
 	{"SAML-ISSUER", Error, "saml-core-2.0 2.3.3", "the assertion has no Issuer"},
 	{"SAML-SUBJECT", Error, "ITI TF-2 3.40.4.1.2", "the assertion has no Subject with a NameID"},
 	{"SAML-CONFIRMATION", Error, "ITI TF-2 3.40.4.1.2", "there is no SubjectConfirmation bearer or holder-of-key"},
-	{"SAML-CONDITIONS", Error, "ITI TF-2 3.40.4.1.2", "Conditions lack NotBefore or NotOnOrAfter, or they are no times"},
+	{"SAML-CONDITIONS", Error, "ITI TF-2 3.40.4.1.2", "Conditions lack NotBefore, or it or NotOnOrAfter is no time"},
 	{"SAML-AUDIENCE", Error, "ITI TF-2 3.40.4.1.2", "the assertion is restricted to no audience"},
-	{"SAML-AUTHN", Error, "ITI TF-2 3.40.4.1.2", "there is no AuthnStatement with AuthnInstant and AuthnContextClassRef"},
+	{"SAML-AUTHN", Error, "ITI TF-2 3.40.4.1.2", "there is no AuthnStatement with AuthnInstant and an AuthnContextClassRef or AuthnContextDeclRef"},
 	{"SAML-ATTRIBUTES", Error, "saml-core-2.0 2.7.3", "there is no attribute, or one without a name or a value"},
-	{"SAML-TWICE", Warning, "saml-core-2.0 2.7.3", "two attributes have the same name"},
+	{"SAML-TWICE", Warning, "ITI TF-2 3.40.4.1.2 (several values belong into one attribute)", "two attributes have the same name"},
 	{"SAML-NOW", Error, "saml-core-2.0 2.5.1.2", "the assertion is not valid at the time it is judged by"},
-	{"XUA-SUBJECT", Warning, "ITI TF-2 3.40.4.1.2.1 (subject-id)", "the attribute subject-id is missing"},
-	{"XUA-ORGANIZATION", Warning, "ITI TF-2 3.40.4.1.2.1 (organization, organization-id)", "the attribute organization or organization-id is missing"},
-	{"XUA-ROLE", Warning, "ITI TF-2 3.40.4.1.2.1 (role)", "the attribute role is missing, or no coded Role of urn:hl7-org:v3"},
-	{"XUA-PURPOSE", Warning, "ITI TF-2 3.40.4.1.2.1 (purposeofuse)", "the attribute purposeofuse is missing, or no coded PurposeOfUse of urn:hl7-org:v3"},
+	{"XUA-SUBJECT", Warning, "ITI TF-2 3.40.4.1.2 (Subject ID)", "the attribute subject-id is missing"},
+	{"XUA-ORGANIZATION", Warning, "ITI TF-2 3.40.4.1.2 (Subject Organization, its ID)", "the attribute organization or organization-id is missing"},
+	{"XUA-ROLE", Warning, "ITI TF-2 3.40.4.1.2.1", "the attribute role is missing, or no coded Role of urn:hl7-org:v3"},
+	{"XUA-PURPOSE", Warning, "ITI TF-2 3.40.4.1.2.3", "the attribute purposeofuse is missing, or no coded PurposeOfUse of urn:hl7-org:v3"},
 	{"VIHF-VERSION", Error, "CI-SIS transport synchrone, VIHF", "VIHF_Version is none of 2.0, 3.0 and 4.0"},
 	{"VIHF-ISSUER", Error, "CI-SIS transport synchrone, VIHF (Issuer)", "the format of the Issuer is not X509SubjectName"},
 	{"VIHF-MODE", Error, "CI-SIS transport synchrone, VIHF", "Authentification_mode is none of DIRECTE, INDIRECTE and INDIRECTE_RENFORCEE"},
@@ -42,7 +42,7 @@ var samlRules = []Rule{
 	{"VIHF-SPECIALTY", Error, "CI-SIS transport synchrone, VIHF", "the Role of a doctor or pharmacist is not followed by one with his speciality"},
 	{"VIHF-PURPOSE", Error, "CI-SIS transport synchrone, VIHF", "PurposeOfUse is none of normal, bris_de_glace and centre_15 of 1.2.250.1.213.1.1.4.248"},
 	{"VIHF-REASON", Error, "CI-SIS transport synchrone, VIHF", "Mode_Acces_Raison is missing where glass is broken"},
-	{"VIHF-PATIENT", Error, "CI-SIS transport synchrone, VIHF; ITI TF-3 table 4.2.3.1.7-2 (CX)", "resource-id is no patient identifier"},
+	{"VIHF-PATIENT", Error, "CI-SIS transport synchrone, VIHF; ITI TF-2 3.40.4.1.2.2.1", "resource-id is no patient identifier"},
 	{"VIHF-RESOURCE", Error, "CI-SIS transport synchrone, VIHF", "Ressource_URN is missing"},
 	{"SIG-NONE", Error, "saml-core-2.0 5; ITI TF-2 3.40.4.1.2", "the assertion is not signed"},
 	{"SIG-PLACE", Error, "saml-core-2.0 5.4.2", "the signature is no child of the assertion, or there are several"},
@@ -91,24 +91,23 @@ func (j *judge) assertion(doc []byte, a xmltree.Node) {
 		j.say("SAML-NONE", here(a, a.Local()))
 		return
 	}
-	where := func(what string) place { return here(a, what) }
 	if id := a.Value("ID"); id == "" || strings.ContainsAny(id, " :/") || id[0] >= '0' && id[0] <= '9' || id[0] == '-' {
-		j.say("SAML-ID", where("ID"))
+		j.say("SAML-ID", here(a, "ID"))
 	}
 	if a.Value("Version") != "2.0" {
-		j.say("SAML-VERSION", where("Version"))
+		j.say("SAML-VERSION", here(a, "Version"))
 	}
 	if _, ok := instant(a.Value("IssueInstant")); !ok {
-		j.say("SAML-INSTANT", where("IssueInstant"))
+		j.say("SAML-INSTANT", here(a, "IssueInstant"))
 	}
 	if textOf(at(a, "Issuer")) == "" {
-		j.say("SAML-ISSUER", where("Issuer"))
+		j.say("SAML-ISSUER", near(a, "Issuer", "Issuer"))
 	}
 	if textOf(at(a, "Subject", "NameID")) == "" {
-		j.say("SAML-SUBJECT", where("Subject"))
+		j.say("SAML-SUBJECT", near(a, "Subject", "Subject", "NameID"))
 	}
-	if s := at(a, "AuthnStatement"); value(s, "AuthnInstant") == "" || textOf(at(s, "AuthnContext", "AuthnContextClassRef")) == "" {
-		j.say("SAML-AUTHN", where("AuthnStatement"))
+	if s := at(a, "AuthnStatement"); value(s, "AuthnInstant") == "" || textOf(at(s, "AuthnContext", "AuthnContextClassRef"))+textOf(at(s, "AuthnContext", "AuthnContextDeclRef")) == "" {
+		j.say("SAML-AUTHN", near(a, "AuthnStatement", "AuthnStatement"))
 	}
 	attributes := j.attributes(a)
 	vihf := len(attributes["VIHF_Version"]) > 0
@@ -135,15 +134,14 @@ func (j *judge) conditions(a xmltree.Node, due bool) {
 	c := at(a, "Conditions")
 	from, began := instant(value(c, "NotBefore"))
 	until, ends := instant(value(c, "NotOnOrAfter"))
-	missing := value(c, "NotBefore") == "" && value(c, "NotOnOrAfter") == ""
-	if (!began || !ends) && (due || !missing) {
-		j.say("SAML-CONDITIONS", here(a, "Conditions"))
+	if !began && (due || value(c, "NotBefore") != "") || !ends && value(c, "NotOnOrAfter") != "" {
+		j.say("SAML-CONDITIONS", near(a, "Conditions", "Conditions"))
 	}
 	if due && textOf(at(c, "AudienceRestriction", "Audience")) == "" {
-		j.say("SAML-AUDIENCE", here(a, "Conditions"))
+		j.say("SAML-AUDIENCE", near(a, "Conditions", "Conditions", "AudienceRestriction", "Audience"))
 	}
 	if !j.o.Now.IsZero() && (began && j.o.Now.Before(from) || ends && !j.o.Now.Before(until)) {
-		j.say("SAML-NOW", here(a, "Conditions"))
+		j.say("SAML-NOW", near(a, "Conditions", "Conditions"))
 	}
 }
 
@@ -174,20 +172,28 @@ func (j *judge) xua(a xmltree.Node, attributes map[string][]xmltree.Node) {
 		good = good || slices.Contains([]string{"urn:oasis:names:tc:SAML:2.0:cm:bearer", "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}, c.Value("Method"))
 	}
 	if !good {
-		j.say("SAML-CONFIRMATION", here(a, "Subject"))
+		j.say("SAML-CONFIRMATION", near(a, "Subject", "Subject", "SubjectConfirmation"))
 	}
 	if len(attributes[xspa+"subject-id"]) == 0 {
-		j.say("XUA-SUBJECT", here(a, "subject-id"))
+		j.say("XUA-SUBJECT", near(a, "subject-id", "AttributeStatement"))
 	}
 	if len(attributes[xspa+"organization"]) == 0 || len(attributes[xspa+"organization-id"]) == 0 {
-		j.say("XUA-ORGANIZATION", here(a, "organization"))
+		j.say("XUA-ORGANIZATION", near(a, "organization", "AttributeStatement"))
 	}
 	if coded, _ := v3Code(attributes[roleName], "Role", 0); coded == "" {
-		j.say("XUA-ROLE", here(a, "role"))
+		j.say("XUA-ROLE", attribute(a, attributes, roleName, "role"))
 	}
 	if coded, _ := v3Code(attributes[xspa+"purposeofuse"], "PurposeOfUse", 0); coded == "" {
-		j.say("XUA-PURPOSE", here(a, "purposeofuse"))
+		j.say("XUA-PURPOSE", attribute(a, attributes, xspa+"purposeofuse", "purposeofuse"))
 	}
+}
+
+// attribute is the place of the first value of an attribute, or of the statement that lacks it.
+func attribute(a xmltree.Node, attributes map[string][]xmltree.Node, name, location string) place {
+	if v := attributes[name]; len(v) > 0 {
+		return here(v[0], location)
+	}
+	return near(a, location, "AttributeStatement")
 }
 
 // v3Code is the code, and its system, of the n-th value of an attribute.
@@ -217,22 +223,27 @@ func (j *judge) vihf(a xmltree.Node, attributes map[string][]xmltree.Node) {
 	for _, c := range []struct {
 		rule, location string
 		good           bool
+		name           string // of the attribute
 	}{
-		{"VIHF-VERSION", "VIHF_Version", slices.Contains([]string{"2.0", "3.0", "4.0"}, get("VIHF_Version"))},
-		{"VIHF-ISSUER", "Issuer", value(at(a, "Issuer"), "Format") == "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"},
-		{"VIHF-MODE", "Authentification_mode", slices.Contains([]string{"DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE"}, mode)},
-		{"VIHF-STRUCTURE", "Identifiant_Structure", get("Identifiant_Structure") != ""},
-		{"VIHF-SECTOR", "Secteur_Activite", sector != "" && sectors == "1.2.250.1.71.4.2.4"},
-		{"VIHF-SUBJECT", "subject-id", get(xspa+"subject-id") != "" || mode == "DIRECTE"},
-		{"VIHF-ROLE", "role", code != "" && system == "1.2.250.1.71.1.2.7"},
-		{"VIHF-SPECIALTY", "role", specialty != "" || code != "10" && code != "21"},
-		{"VIHF-PURPOSE", "purposeofuse", slices.Contains([]string{"normal", "bris_de_glace", "centre_15"}, purpose) && purposes == "1.2.250.1.213.1.1.4.248"},
-		{"VIHF-REASON", "Mode_Acces_Raison", purpose != "bris_de_glace" || get("Mode_Acces_Raison") != ""},
-		{"VIHF-PATIENT", "resource-id", len(attributes[resource]) == 0 || isCX(get(resource))},
-		{"VIHF-RESOURCE", "Ressource_URN", get("Ressource_URN") != ""},
+		{"VIHF-VERSION", "VIHF_Version", slices.Contains([]string{"2.0", "3.0", "4.0"}, get("VIHF_Version")), "VIHF_Version"},
+		{"VIHF-ISSUER", "Issuer", value(at(a, "Issuer"), "Format") == "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName", ""},
+		{"VIHF-MODE", "Authentification_mode", slices.Contains([]string{"DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE"}, mode), "Authentification_mode"},
+		{"VIHF-STRUCTURE", "Identifiant_Structure", get("Identifiant_Structure") != "", "Identifiant_Structure"},
+		{"VIHF-SECTOR", "Secteur_Activite", sector != "" && sectors == "1.2.250.1.71.4.2.4", "Secteur_Activite"},
+		{"VIHF-SUBJECT", "subject-id", get(xspa+"subject-id") != "" || mode == "DIRECTE", xspa + "subject-id"},
+		{"VIHF-ROLE", "role", code != "" && system == "1.2.250.1.71.1.2.7", roleName},
+		{"VIHF-SPECIALTY", "role", specialty != "" || code != "10" && code != "21", roleName},
+		{"VIHF-PURPOSE", "purposeofuse", slices.Contains([]string{"normal", "bris_de_glace", "centre_15"}, purpose) && purposes == "1.2.250.1.213.1.1.4.248", xspa + "purposeofuse"},
+		{"VIHF-REASON", "Mode_Acces_Raison", purpose != "bris_de_glace" || get("Mode_Acces_Raison") != "", "Mode_Acces_Raison"},
+		{"VIHF-PATIENT", "resource-id", len(attributes[resource]) == 0 || isCX(get(resource)), resource},
+		{"VIHF-RESOURCE", "Ressource_URN", get("Ressource_URN") != "", "Ressource_URN"},
 	} {
-		if !c.good {
-			j.say(c.rule, here(a, c.location))
+		switch {
+		case c.good:
+		case c.name == "":
+			j.say(c.rule, near(a, c.location, c.location))
+		default:
+			j.say(c.rule, attribute(a, attributes, c.name, c.location))
 		}
 	}
 }
@@ -251,13 +262,13 @@ func (j *judge) signature(doc []byte, a xmltree.Node) {
 		j.say("SIG-NONE", here(a, "Signature"))
 		return
 	case all > 1 || s.IsZero():
-		j.say("SIG-PLACE", here(a, "Signature"))
+		j.say("SIG-PLACE", near(a, "Signature", "Signature"))
 		return
 	}
 	info := at(s, "SignedInfo")
 	refs := kids(info, "Reference")
 	if len(refs) != 1 || refs[0].Value("URI") != "#"+a.Value("ID") {
-		j.say("SIG-REFERENCE", here(s, "Signature"))
+		j.say("SIG-REFERENCE", near(info, "Signature", "Reference"))
 		return
 	}
 	for _, t := range kids(at(refs[0], "Transforms"), "Transform") {
@@ -267,14 +278,14 @@ func (j *judge) signature(doc []byte, a xmltree.Node) {
 	}
 	for _, algorithm := range []string{value(at(info, "SignatureMethod"), "Algorithm"), value(at(refs[0], "DigestMethod"), "Algorithm")} {
 		if strings.HasSuffix(algorithm, "sha1") || strings.Contains(algorithm, "hmac") {
-			j.say("SIG-WEAK", here(s, "Signature"))
+			j.say("SIG-WEAK", near(info, "Signature", "SignatureMethod"))
 			break
 		}
 	}
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(textOf(at(s, "KeyInfo", "X509Data", "X509Certificate"))), ""))
 	signer, parsed := x509.ParseCertificate(der)
 	if err != nil || parsed != nil {
-		j.say("SIG-KEY", here(s, "KeyInfo"))
+		j.say("SIG-KEY", near(s, "KeyInfo", "KeyInfo"))
 		return
 	}
 	if j.o.Roots != nil {
@@ -286,7 +297,7 @@ func (j *judge) signature(doc []byte, a xmltree.Node) {
 func (j *judge) verify(doc []byte, a xmltree.Node, signer *x509.Certificate) {
 	d := etree.NewDocument()
 	if _, err := d.ReadFrom(bytes.NewReader(doc)); err != nil {
-		j.say("SIG-VALUE", here(a, "Signature"))
+		j.say("SIG-VALUE", near(a, "Signature", "Signature"))
 		return
 	}
 	var element *etree.Element
@@ -303,11 +314,11 @@ func (j *judge) verify(doc []byte, a xmltree.Node, signer *x509.Certificate) {
 	}
 	v.Clock = dsig.NewFakeClockAt(signer.NotBefore.Add(time.Second)) // the time is judged below
 	if element == nil {
-		j.say("SIG-VALUE", here(a, "Signature"))
+		j.say("SIG-VALUE", near(a, "Signature", "Signature"))
 	} else if _, err := v.Validate(element); err != nil {
-		j.say("SIG-VALUE", here(a, "Signature"))
+		j.say("SIG-VALUE", near(a, "Signature", "Signature"))
 	}
 	if _, err := signer.Verify(x509.VerifyOptions{Roots: j.o.Roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		j.say("SIG-TRUST", here(a, "KeyInfo"))
+		j.say("SIG-TRUST", near(a, "KeyInfo", "Signature", "KeyInfo"))
 	}
 }

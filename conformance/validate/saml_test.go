@@ -55,67 +55,15 @@ func asserted(t *testing.T, form string) (message string, roots *x509.CertPool) 
 	return message, roots
 }
 
-// TestAssertions: a good assertion of either form has no error, signature included; each change has the finding that is due.
+// TestAssertions: what the suite signs for its people has no error, in either form, and comes from their authority alone.
 func TestAssertions(t *testing.T) {
-	type row struct{ old, new, rule, location string }
-	for form, rows := range map[string][]row{
-		"vihf": {
-			{">3.0<", ">9<", "VIHF-VERSION", "VIHF_Version"},
-			{"X509SubjectName", "unspecified", "VIHF-ISSUER", "Issuer"},
-			{">DIRECTE<", ">X<", "VIHF-MODE", "Authentification_mode"},
-			{"Identifiant_Structure", "Structure", "VIHF-STRUCTURE", "Identifiant_Structure"},
-			{"SA07^1.2.250.1.71.4.2.4", "SA07", "VIHF-SECTOR", "Secteur_Activite"},
-			{"1.2.250.1.71.1.2.7", "1.2.3", "VIHF-ROLE", "role"},
-			{`code="SM26"`, "", "VIHF-SPECIALTY", "role"},
-			{`code="normal"`, `code="x"`, "VIHF-PURPOSE", "purposeofuse"},
-			{`code="normal"`, `code="bris_de_glace"`, "VIHF-REASON", "Mode_Acces_Raison"},
-			{"&amp;1.2.4&amp;ISO", "&amp;x&amp;ISO", "VIHF-PATIENT", "resource-id"},
-			{"Ressource_URN", "Urn", "VIHF-RESOURCE", "Ressource_URN"},
-			{`Version="2.0"`, `Version="1.1"`, "SAML-VERSION", "Version"},
-			{`IssueInstant="2`, `IssueInstant="x`, "SAML-INSTANT", "IssueInstant"},
-			{"saml2:NameID", "saml2:Name", "SAML-SUBJECT", "Subject"},
-			{"AuthnInstant", "Instant", "SAML-AUTHN", "AuthnStatement"},
-			{"Anne", "Anna", "SIG-VALUE", "Signature"},
-			{`URI="#`, `URI="#x`, "SIG-REFERENCE", "Signature"},
-			{"xmldsig-more#rsa-sha256", "x#rsa-sha1", "SIG-WEAK", "Signature"},
-			{"X509Certificate>", "X509Thing>", "SIG-KEY", "KeyInfo"},
-		},
-		"xua": {
-			{"cm:bearer", "cm:none", "SAML-CONFIRMATION", "Subject"},
-			{"NotOnOrAfter", "Until", "SAML-CONDITIONS", "Conditions"},
-			{"saml2:Audience>", "saml2:Aud>", "SAML-AUDIENCE", "Conditions"},
-			{"subject:subject-id", "subject:id", "XUA-SUBJECT", "subject-id"},
-			{"subject:organization-id", "subject:org", "XUA-ORGANIZATION", "organization"},
-			{"2.0:subject:role", "2.0:role", "XUA-ROLE", "role"},
-			{"subject:purposeofuse", "subject:use", "XUA-PURPOSE", "purposeofuse"},
-		},
-	} {
+	for _, form := range []string{"vihf", "xua"} {
 		good, roots := asserted(t, form)
-		judge := func(message string, o validate.Options) []validate.Finding {
-			found, err := validate.Judge("saml", []byte(message), o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return found
+		if found := judged(t, "saml", good, validate.Options{Roots: roots}); found != "" {
+			t.Errorf("%s: %s", form, found)
 		}
-		if found := judge(good, validate.Options{Roots: roots}); len(found) > 0 {
-			t.Errorf("%s: %v", form, found)
-		}
-		if found := judge(good, validate.Options{Roots: x509.NewCertPool()}); len(found) != 1 || found[0].Rule != "SIG-TRUST" || found[0].Location != "KeyInfo" {
-			t.Errorf("%s of a stranger: %v", form, found)
-		}
-		for _, r := range rows {
-			bad := strings.ReplaceAll(good, r.old, r.new)
-			if bad == good {
-				t.Errorf("%s has no %q", form, r.old)
-			}
-			hit := false
-			for _, f := range judge(bad, validate.Options{Roots: roots, Form: form}) {
-				hit = hit || f.Rule == r.rule && f.Location == r.location
-			}
-			if !hit {
-				t.Errorf("%s with %q: no %s at %s: %v", form, r.new, r.rule, r.location, judge(bad, validate.Options{Roots: roots, Form: form}))
-			}
+		if found := judged(t, "saml", good, validate.Options{Roots: x509.NewCertPool()}); !strings.HasSuffix(found, "error SIG-TRUST KeyInfo") || strings.Contains(found, " + ") {
+			t.Errorf("%s of a stranger: %s", form, found)
 		}
 	}
 }

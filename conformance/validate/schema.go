@@ -31,6 +31,6 @@ func (j *judge) schema(m *message, root xmltree.Node) {
 		j.say("SUB-SCHEMA", here(root, root.Local()), "it could not be judged by the schema")
 	}
 	for _, f := range found {
-		j.say("SUB-SCHEMA", place{f.Line, root.Local()}, quoted.ReplaceAllString(strings.TrimSpace(f.Message), "$1"))
+		j.say("SUB-SCHEMA", place{line: f.Line, location: root.Local()}, quoted.ReplaceAllString(strings.TrimSpace(f.Message), "$1"))
 	}
 }

@@ -15,37 +15,37 @@ var soapRules = []Rule{
 	{"XML-SIZE", Error, "this validator", "the XML is too deep or has too many elements to be judged"},
 	{"SOAP-HTTP", Error, "RFC 9112 2", "the saved message is neither XML nor an HTTP message"},
 	{"SOAP-LENGTH", Error, "RFC 9112 6.2, 6.3", "Content-Length is not the length of the body, or stands beside Transfer-Encoding"},
-	{"SOAP-TYPE", Error, "SOAP 1.2 part 2, 7.1.4; ITI TF-2 V.3.2", "the media type is neither application/soap+xml nor multipart/related"},
-	{"SOAP-CHARSET", Error, "ITI TF-2 V.3.2", "the charset is not UTF-8"},
+	{"SOAP-TYPE", Error, "SOAP 1.2 part 2, 7.1.4; ITI TF-2 table V.3.2-1 (IHE-WSP215), V.8.1", "the media type is neither application/soap+xml nor multipart/related"},
+	{"SOAP-CHARSET", Error, "RFC 3902 3; WS-I Basic Profile 2.0 R1012", "the charset is neither UTF-8 nor UTF-16"},
 	{"SOAP-ENVELOPE", Error, "SOAP 1.2 part 1, 5.1", "the root is no Envelope of SOAP 1.2"},
 	{"SOAP-CHILD", Error, "SOAP 1.2 part 1, 5.1", "an envelope holds at most one Header, then exactly one Body, and nothing else"},
-	{"SOAP-BODY", Error, "ITI TF-2 V.3.2", "the body does not hold exactly one element"},
+	{"SOAP-BODY", Error, "ITI TF-2 table V.3.2-1 (IHE-WSP206)", "the body does not hold exactly one element"},
 	{"SOAP-PI", Error, "SOAP 1.2 part 1, 5", "a message holds a processing instruction"},
 	{"SOAP-FAULT-CODE", Error, "SOAP 1.2 part 1, 5.4.6", "the code of a fault is none of SOAP 1.2"},
 	{"SOAP-FAULT-REASON", Error, "SOAP 1.2 part 1, 5.4.2", "a fault has no reason with a language"},
 	{"SOAP-FAULT-STATUS", Error, "SOAP 1.2 part 2, 7.5.2", "a fault comes with an HTTP status that says success"},
 	{"SOAP-STATUS", Error, "SOAP 1.2 part 2, 7.5.1", "an answer that is no fault comes with another HTTP status than 200"},
-	{"WSA-ACTION", Error, "WS-Addressing 1.0 core 3.4; ITI TF-2 V.3.2", "there is not exactly one wsa:Action that is an absolute IRI"},
-	{"WSA-UNDERSTAND", Warning, "ITI TF-2 V.3.2.2", "wsa:Action of a request is not marked mustUnderstand"},
-	{"WSA-ID", Error, "WS-Addressing 1.0 core 3.4; ITI TF-2 V.3.2", "a request has not exactly one wsa:MessageID that is an absolute IRI"},
+	{"WSA-ACTION", Error, "WS-Addressing 1.0 core 3.4; ITI TF-2 table V.3.2-1 (IHE-WSP208)", "there is not exactly one wsa:Action that is an absolute IRI"},
+	{"WSA-UNDERSTAND", Warning, "ITI TF-2 table V.3.2-1 (IHE-WSA101)", "wsa:Action of a request that holds no message of HL7 v3 is not marked mustUnderstand"},
+	{"WSA-ID", Error, "WS-Addressing 1.0 core 3.4; ITI TF-2 table V.3.2-1 (IHE-WSA100)", "a request has not exactly one wsa:MessageID that is an absolute IRI"},
 	{"WSA-RELATES", Error, "WS-Addressing 1.0 core 3.4", "an answer has no wsa:RelatesTo that is an absolute IRI"},
 	{"WSA-TWICE", Error, "WS-Addressing 1.0 core 3.2", "a header of addressing comes more than once"},
 	{"WSA-ADDRESS", Error, "WS-Addressing 1.0 core 2.1", "an endpoint reference has no Address"},
-	{"WSA-BODY", Error, "ITI TF-2 3.x.4 (WSDL of the transaction)", "wsa:Action is not that of what stands in the body"},
+	{"WSA-BODY", Error, "ITI TF-2 table V.3.2-1 (IHE-WSP208); the WSDL of the transaction", "wsa:Action is not that of what stands in the body"},
 	{"WSA-TYPE", Error, "SOAP 1.2 part 2, 6.5.3", "the action parameter of the Content-Type is not wsa:Action"},
 	{"MTOM-TYPE", Error, "XOP 1.0 5.1", "the type parameter of the package is not application/xop+xml"},
 	{"MTOM-STARTINFO", Error, "MTOM 1.0 3.2", "the start-info parameter of the package is not application/soap+xml"},
 	{"MTOM-START", Error, "RFC 2387 3.2", "no part has the Content-ID that start names"},
 	{"MTOM-ROOT", Error, "XOP 1.0 4.1; MTOM 1.0 3.2", "the root part is not application/xop+xml with type application/soap+xml"},
-	{"MTOM-CID", Error, "XOP 1.0 4.1; RFC 2392", "a part has no Content-ID in angle brackets"},
+	{"MTOM-CID", Error, "XOP 1.0 4.1; RFC 2392; ITI TF-2 V.8.3", "a part has no Content-ID in angle brackets"},
 	{"MTOM-CID-TWICE", Error, "RFC 2392 2", "two parts have the same Content-ID"},
-	{"MTOM-ENCODING", Warning, "MTOM 1.0 3.2; ITI TF-2 V.3.6", "a part is not sent with the transfer encoding binary"},
+	{"MTOM-ENCODING", Warning, "MTOM 1.0 3.2; ITI TF-2 V.8.2", "a part is not sent with the transfer encoding binary"},
 	{"MTOM-END", Error, "RFC 2046 5.1.1", "a part does not end in the boundary, or there are too many parts"},
 	{"MTOM-HREF", Error, "XOP 1.0 2.1", "an Include does not refer to a part by cid:"},
 	{"MTOM-PART", Error, "XOP 1.0 3.2", "an Include refers to a part that is not there"},
 	{"MTOM-ALONE", Error, "XOP 1.0 3.2", "an Include is not the only content of the element around it"},
 	{"MTOM-UNUSED", Warning, "XOP 1.0 3.1", "no Include refers to a part"},
-	{"MTOM-DUE", Error, "ITI TF-2 V.3.6, 3.41.4.1.2, 3.43.4.2.2", "the transaction uses MTOM, this message does not"},
+	{"MTOM-DUE", Error, "ITI TF-2 V.8.1, 3.41.4.1.2, 3.43.5", "the transaction uses MTOM, this message does not"},
 }
 
 const (
@@ -101,7 +101,7 @@ func inner(kind string) func(*judge, []byte) {
 		if m.content.Local() == "Envelope" {
 			m.content = first(at(m.content, "Body"))
 			if m.content.IsZero() {
-				j.say("SOAP-BODY", here(m.tree.Root(), "Body"))
+				j.say("SOAP-BODY", near(m.tree.Root(), "Body", "Body"))
 				return
 			}
 		}
@@ -117,15 +117,9 @@ func (j *judge) envelope(m *message) bool {
 		return false
 	}
 	for _, pi := range m.tree.Instructions() {
-		j.say("SOAP-PI", place{pi.Line, ""})
+		j.say("SOAP-PI", place{line: pi.Line})
 	}
-	var names []string
-	for k := range root.Children() {
-		names = append(names, k.Local())
-	}
-	if s := strings.Join(names, " "); s != "Header Body" && s != "Body" {
-		j.say("SOAP-CHILD", here(root, "Envelope"))
-	}
+	j.order(root)
 	body := at(root, "Body")
 	if count(body) != 1 {
 		j.say("SOAP-BODY", here(body, "Body"))
@@ -135,25 +129,42 @@ func (j *judge) envelope(m *message) bool {
 	if m.content.Local() == "Fault" {
 		j.fault(m)
 	} else if m.framed && m.status != 0 && m.status != 200 {
-		j.say("SOAP-STATUS", place{1, ""})
+		j.say("SOAP-STATUS", m.field("", "status line"))
 	}
 	j.addressing(m, at(root, "Header"))
 	return true
 }
 
+// order judges the children of the envelope, as far as the first that stands wrong.
+func (j *judge) order(envelope xmltree.Node) {
+	due := []string{"Header", "Body"}
+	for k := range envelope.Children() {
+		if i := slices.Index(due, k.Local()); i >= 0 {
+			due = due[i+1:]
+			continue
+		}
+		j.say("SOAP-CHILD", here(k, "Envelope"))
+		return
+	}
+	if len(due) > 0 {
+		j.say("SOAP-CHILD", here(envelope, "Envelope"))
+	}
+}
+
 func (j *judge) fault(m *message) {
 	_, code, _ := strings.Cut(textOf(at(m.content, "Code", "Value")), ":")
 	if !slices.Contains([]string{"VersionMismatch", "MustUnderstand", "DataEncodingUnknown", "Sender", "Receiver"}, code) {
-		j.say("SOAP-FAULT-CODE", here(m.content, "Fault.Code"))
+		j.say("SOAP-FAULT-CODE", near(m.content, "Fault.Code", "Code", "Value"))
 	}
-	text := at(m.content, "Reason", "Text")
-	if textOf(text) == "" {
-		j.say("SOAP-FAULT-REASON", here(m.content, "Fault.Reason"))
-	} else if lang, _ := text.AttrNS("http://www.w3.org/XML/1998/namespace", "lang"); lang == "" {
-		j.say("SOAP-FAULT-REASON", here(text, "Fault.Reason"))
+	text, lang := at(m.content, "Reason", "Text"), ""
+	if !text.IsZero() {
+		lang, _ = text.AttrNS("http://www.w3.org/XML/1998/namespace", "lang")
+	}
+	if textOf(text) == "" || lang == "" {
+		j.say("SOAP-FAULT-REASON", near(m.content, "Fault.Reason", "Reason", "Text"))
 	}
 	if m.status != 0 && m.status < 400 {
-		j.say("SOAP-FAULT-STATUS", place{1, ""})
+		j.say("SOAP-FAULT-STATUS", m.field("", "status line"))
 	}
 }
 
@@ -185,34 +196,40 @@ func (j *judge) addressing(m *message, header xmltree.Node) {
 		}
 	}
 	answer := answers(m.content.Local()) || m.status != 0
+	where := func(name string) place { // the last of that name, or the header that lacks it
+		if all := found[name]; len(all) > 0 {
+			return here(all[len(all)-1], "wsa:"+name)
+		}
+		return near(m.tree.Root(), "wsa:"+name, "Header")
+	}
 	action := found["Action"]
 	if len(action) != 1 || !isIRI(action[0].Text()) {
-		j.say("WSA-ACTION", here(m.tree.Root(), "wsa:Action"))
+		j.say("WSA-ACTION", where("Action"))
 	} else {
 		j.action(m, action[0], answer)
 	}
 	if id := found["MessageID"]; !answer && (len(id) == 0 || !isIRI(id[0].Text())) {
-		j.say("WSA-ID", here(m.tree.Root(), "wsa:MessageID"))
+		j.say("WSA-ID", where("MessageID"))
 	}
 	if to := found["RelatesTo"]; answer && (len(to) == 0 || !isIRI(to[0].Text())) {
-		j.say("WSA-RELATES", here(m.tree.Root(), "wsa:RelatesTo"))
+		j.say("WSA-RELATES", where("RelatesTo"))
 	}
 }
 
 func (j *judge) action(m *message, action xmltree.Node, answer bool) {
 	is := action.Text()
-	if u, _ := action.AttrNS(nsEnvelope, "mustUnderstand"); !answer && u != "1" && u != "true" {
+	due, v3 := actions[m.content.Local()], interactions[m.content.Local()]
+	if u, _ := action.AttrNS(nsEnvelope, "mustUnderstand"); !answer && v3.kind == "" && u != "1" && u != "true" {
 		j.say("WSA-UNDERSTAND", here(action, "wsa:Action"))
 	}
-	due := actions[m.content.Local()]
-	if i := interactions[m.content.Local()]; i.kind != "" && i.kind != "national" {
+	if v3.kind != "" && v3.kind != "national" {
 		due = []string{"urn:hl7-org:v3:" + m.content.Local()}
 	}
 	if len(due) > 0 && !slices.Contains(due, is) {
 		j.say("WSA-BODY", here(action, "wsa:Action"))
 	}
 	if p := m.params["action"]; p != "" && p != is {
-		j.say("WSA-TYPE", place{1, "Content-Type"})
+		j.say("WSA-TYPE", m.field("Content-Type", "Content-Type"))
 	}
 }
 
@@ -242,15 +259,15 @@ func (j *judge) includes(m *message) {
 			j.say("MTOM-ALONE", here(n, "xop:Include"))
 		}
 	}
-	for cid := range m.parts {
+	for cid, p := range m.parts {
 		if !used[cid] {
-			j.say("MTOM-UNUSED", place{1, "part"})
+			j.say("MTOM-UNUSED", p.at)
 		}
 	}
 	switch m.content.Local() {
-	case "ProvideAndRegisterDocumentSetRequest", "RetrieveDocumentSetResponse":
+	case "ProvideAndRegisterDocumentSetRequest", "RetrieveDocumentSetRequest", "RetrieveDocumentSetResponse":
 		if m.framed && !m.mtom {
-			j.say("MTOM-DUE", place{1, "Content-Type"})
+			j.say("MTOM-DUE", m.field("Content-Type", "Content-Type"))
 		}
 	}
 }

@@ -16,65 +16,65 @@ import (
 var submissionRules = []Rule{
 	{"SUB-ROOT", Error, "ITI TF-2 3.41.4.1.2, 3.42.4.1.2", "the message is neither SubmitObjectsRequest nor ProvideAndRegisterDocumentSetRequest of their namespaces"},
 	{"SUB-SCHEMA", Error, "ITI TF-2 appendix W (schemas of ebRIM 3.0 and XDS.b)", "the schema does not allow this"},
-	{"SUB-SET", Error, "ITI TF-3 4.2.1.4", "a submission has exactly one submission set"},
-	{"SUB-ID-MISSING", Error, "ITI TF-3 4.2.3.1.1", "an object has no id"},
-	{"SUB-ID-TWICE", Error, "ITI TF-3 4.2.3.1.1", "two objects have the same id"},
-	{"SUB-ID-UUID", Error, "ITI TF-3 4.2.3.2.7", "an id that begins with urn:uuid: is a UUID in lower-case letters"},
-	{"SUB-MISSING", Error, "ITI TF-3 table 4.3.1-2", "a required attribute is missing"},
-	{"SUB-MISSING-XDM", Warning, "ITI TF-3 table 4.3.1-3", "an attribute that is required where it is known is missing"},
-	{"SUB-REPEATED", Error, "ITI TF-3 tables 4.2.3.2-1, 4.2.3.3-1, 4.2.3.4-1", "an attribute comes more often than it may"},
-	{"SUB-SLOT-TWICE", Error, "ITI TF-3 4.2.3.1.2", "two slots of an object have the same name"},
-	{"SUB-SLOT-EMPTY", Error, "ITI TF-3 4.2.3.1.2", "a slot has no value"},
-	{"SUB-SLOT-VALUES", Error, "ITI TF-3 4.2.3.1.2", "a slot that holds one value has several"},
+	{"SUB-SET", Error, "ITI TF-3 4.1.4", "a submission has exactly one submission set"},
+	{"SUB-ID-MISSING", Error, "ITI TF-3 4.2.3.1.5", "an object has no id"},
+	{"SUB-ID-TWICE", Error, "ITI TF-3 4.2.3.1.5", "two objects have the same id"},
+	{"SUB-ID-UUID", Error, "ITI TF-3 4.2.3.1.5, 4.2.3.2.7", "an id that begins with urn:uuid: is a UUID in lower-case letters"},
+	{"SUB-MISSING", Error, "ITI TF-3 table 4.3.1-3; of answers, table 4.3.2.1-3", "a required attribute is missing"},
+	{"SUB-MISSING-XDM", Warning, "ITI TF-3 table 4.3.1-3 (XDM MC)", "an attribute that is required where it is known is missing"},
+	{"SUB-REPEATED", Error, "ITI TF-3 4.2.3.1.9; tables 4.2.3.2-1, 4.2.3.3-1, 4.2.3.4-1", "an attribute comes more often than it may"},
+	{"SUB-SLOT-TWICE", Error, "ebRIM 3.0 2 (Slot: the name is unique within its object)", "two slots of an object have the same name"},
+	{"SUB-SLOT-EMPTY", Error, "ITI TF-3 4.2.3.1.9", "a slot has no value"},
+	{"SUB-SLOT-VALUES", Error, "ITI TF-3 4.2.3.1.9", "a slot that holds one value has several"},
 	{"SUB-SLOT-NAME", Error, "ITI TF-3 4.2.3.1.6", "the name of a slot that the standard does not define begins with urn:"},
-	{"SUB-SLOT-LONG", Error, "ebRIM 3.0 2.4 (LongName)", "a value of a slot is longer than 256 characters"},
-	{"SUB-CLASS-SCHEME", Error, "ITI TF-3 4.2.5.2", "the classification scheme is none of this kind of object"},
-	{"SUB-CLASS-OBJECT", Error, "ITI TF-3 4.2.3.1.3", "classifiedObject is not the id of the object around it"},
-	{"SUB-CLASS-CODE", Error, "ITI TF-3 4.2.3.1.3", "a classification has no code in nodeRepresentation"},
-	{"SUB-CLASS-CODING", Error, "ITI TF-3 4.2.3.1.3", "a classification has no slot codingScheme with one value"},
-	{"SUB-CLASS-NAME", Error, "ITI TF-3 4.2.3.1.3", "a classification has no Name for the code"},
-	{"SUB-IDENT-SCHEME", Error, "ITI TF-3 4.2.5.2", "the identification scheme is none of this kind of object"},
-	{"SUB-IDENT-OBJECT", Error, "ITI TF-3 4.2.3.1.4", "registryObject is not the id of the object around it"},
-	{"SUB-IDENT-NAME", Error, "ITI TF-3 4.2.3.1.4", "an external identifier does not have the Name that belongs to its scheme"},
+	{"SUB-SLOT-LONG", Error, "ITI TF-3 4.2.3.1.1", "a value of a slot is longer than 256 characters"},
+	{"SUB-CLASS-SCHEME", Error, "ITI TF-3 4.2.5; table 4.2.3.1.2-1", "the classification scheme is none of this kind of object"},
+	{"SUB-CLASS-OBJECT", Error, "ITI TF-3 table 4.2.3.1.2-1", "classifiedObject is not the id of the object around it"},
+	{"SUB-CLASS-CODE", Error, "ITI TF-3 table 4.2.3.1.2-1", "a classification has no code in nodeRepresentation"},
+	{"SUB-CLASS-CODING", Error, "ITI TF-3 table 4.2.3.1.2-1", "a classification has no slot codingScheme with one value"},
+	{"SUB-CLASS-NAME", Error, "ITI TF-3 4.2.3.1.2", "a classification has no Name for the code"},
+	{"SUB-IDENT-SCHEME", Error, "ITI TF-3 4.2.5; table 4.2.3.1.3-1", "the identification scheme is none of this kind of object"},
+	{"SUB-IDENT-OBJECT", Error, "ITI TF-3 table 4.2.3.1.3-1", "registryObject is not the id of the object around it"},
+	{"SUB-IDENT-NAME", Error, "ITI TF-3 table 4.2.3.1.3-1", "an external identifier does not have the Name that belongs to its scheme"},
 	{"SUB-DTM", Error, "ITI TF-3 table 4.2.3.1.7-2 (DTM)", "the value is no date and time: 4, 6, 8, 10, 12 or 14 digits that exist"},
-	{"SUB-TIMES", Warning, "ITI TF-3 4.2.3.2.22", "serviceStopTime lies before serviceStartTime"},
+	{"SUB-TIMES", Error, "ITI TF-2 3.42.4.1.3.3.6", "serviceStopTime lies before serviceStartTime"},
 	{"SUB-HASH", Error, "ITI TF-3 4.2.3.2.10", "the value is no SHA-1 digest in hexadecimal"},
-	{"SUB-SIZE", Error, "ITI TF-3 4.2.3.2.23", "the value is no whole number that is not negative"},
+	{"SUB-SIZE", Error, "ITI TF-3 4.2.3.2.21", "the value is no whole number that is not negative"},
 	{"SUB-OID", Error, "ITI TF-3 table 4.2.3.1.7-2 (OID)", "the value is no OID of at most 64 characters"},
-	{"SUB-UNIQUEID", Error, "ITI TF-3 4.2.3.2.28", "the value is no OID, with an extension of at most 16 characters at the most"},
+	{"SUB-UNIQUEID", Error, "ITI TF-3 4.2.3.2.26", "the value is no OID, with an extension of at most 16 characters at the most"},
 	{"SUB-CX", Error, "ITI TF-3 table 4.2.3.1.7-2 (CX)", "the value is no patient identifier of the form id^^^&OID&ISO"},
 	{"SUB-XCN", Error, "ITI TF-3 table 4.2.3.1.7-2 (XCN)", "the value names a person neither by an identifier nor by a family name, or has an authority without an OID"},
 	{"SUB-XON", Error, "ITI TF-3 table 4.2.3.1.7-2 (XON)", "the value has no name of an organisation"},
 	{"SUB-LANGUAGE", Error, "ITI TF-3 4.2.3.2.13", "the value is no language tag of RFC 5646"},
 	{"SUB-MIME", Error, "ITI TF-3 4.2.3.2.15", "mimeType is no media type"},
-	{"SUB-OBJECTTYPE", Error, "ITI TF-3 4.2.3.2.16", "objectType is neither that of stable nor that of on-demand entries"},
-	{"SUB-PID", Error, "ITI TF-3 4.2.3.2.25", "a value of sourcePatientInfo is not of the form PID-n|value"},
-	{"SUB-PID-SSN", Error, "ITI TF-3 4.2.3.2.25", "sourcePatientInfo holds PID-2, PID-4, PID-12 or PID-19"},
-	{"SUB-REFERENCE", Error, "ITI TF-3 table 4.2.3.1.7-2 (CXi)", "a value of referenceIdList has no identifier or no type in its fifth component"},
+	{"SUB-OBJECTTYPE", Error, "ITI TF-3 4.2.3.2.30", "objectType is neither that of stable nor that of on-demand entries"},
+	{"SUB-PID", Error, "ITI TF-3 4.2.3.2.23", "a value of sourcePatientInfo is not of the form PID-n|value"},
+	{"SUB-PID-SSN", Error, "ITI TF-3 4.2.3.2.23", "sourcePatientInfo holds PID-2, PID-4, PID-12 or PID-19"},
+	{"SUB-REFERENCE", Error, "ITI TF-3 4.2.3.2.28; table 4.2.3.1.7-2 (CXi)", "a value of referenceIdList has no identifier or no type in its fifth component"},
 	{"SUB-RECIPIENT", Error, "ITI TF-3 4.2.3.3.7", "a recipient is neither organisation nor person nor address"},
-	{"SUB-AUTHOR", Error, "ITI TF-3 4.2.3.1.4", "an author has neither authorPerson nor authorInstitution, or nodeRepresentation has a value"},
-	{"SUB-PATIENT", Error, "ITI TF-2 3.42.4.1.3.3", "patientId differs from that of the submission set"},
-	{"SUB-UNIQUEID-TWICE", Error, "ITI TF-3 4.2.3.2.28", "two objects of the submission have the same uniqueId"},
+	{"SUB-AUTHOR", Error, "ITI TF-3 4.2.3.1.4", "an author has neither authorPerson nor authorInstitution nor authorTelecommunication, or nodeRepresentation has a value"},
+	{"SUB-PATIENT", Error, "ITI TF-2 3.42.4.1.3.3.2", "patientId differs from that of the submission set"},
+	{"SUB-UNIQUEID-TWICE", Error, "ITI TF-3 4.2.3.2.26; table 4.2.4.1-2 (XDSRegistryDuplicateUniqueIdInMessage)", "two objects of the submission have the same uniqueId"},
 	{"SUB-ASSOC-TYPE", Error, "ITI TF-3 table 4.2.2-1", "the type of an association is unknown"},
 	{"SUB-ASSOC-ENDS", Error, "ITI TF-3 4.2.2", "an association lacks sourceObject or targetObject"},
 	{"SUB-ASSOC-DANGLING", Error, "ITI TF-3 4.2.2", "an end of an association is neither in the submission nor a UUID"},
-	{"SUB-ASSOC-SOURCE", Error, "ITI TF-3 4.2.2.2", "the source of a relationship is no document entry of the submission"},
-	{"SUB-ASSOC-TARGET", Error, "ITI TF-3 4.2.2.2.1", "what is replaced is in the submission itself"},
-	{"SUB-ASSOC-STATUS", Error, "ITI TF-3 4.2.1.4", "a membership in the submission set has no SubmissionSetStatus Original or Reference that fits where its target is"},
-	{"SUB-MEMBER", Error, "ITI TF-3 4.2.1.4", "the submission set has no membership for an entry or a folder of the submission"},
-	{"SUB-FOLDER-MEMBER", Error, "ITI TF-3 4.2.1.4", "a membership in a folder is itself no member of the submission set"},
-	{"SUB-DOC-ENTRY", Error, "ITI TF-2 3.41.4.1.3", "a document has no entry with its id"},
-	{"SUB-DOC-MISSING", Error, "ITI TF-2 3.41.4.1.3", "an entry has no document"},
+	{"SUB-ASSOC-SOURCE", Error, "ITI TF-2 3.42.4.1.3.5", "the source of a relationship is no document entry of the submission"},
+	{"SUB-ASSOC-TARGET", Error, "ITI TF-2 3.42.4.1.2; ITI TF-3 4.2.2.2.3", "what is replaced is in the submission itself"},
+	{"SUB-ASSOC-STATUS", Error, "ITI TF-3 4.2.2.1.1, 4.2.2.1.2", "a membership in the submission set has no SubmissionSetStatus Original or Reference that fits where its target is"},
+	{"SUB-MEMBER", Error, "ITI TF-3 4.1.4, 4.2.2.1.1, 4.2.2.1.2", "the submission set has no membership for an entry or a folder of the submission"},
+	{"SUB-FOLDER-MEMBER", Error, "ITI TF-3 4.2.2.1.4", "a membership in a folder is itself no member of the submission set"},
+	{"SUB-DOC-ENTRY", Error, "ITI TF-2 3.41.4.1.2", "a document has no entry with its id"},
+	{"SUB-DOC-MISSING", Error, "ITI TF-2 3.41.4.1.2", "an entry has no document"},
 	{"SUB-DOC-TWICE", Error, "ITI TF-2 3.41.4.1.2", "two documents have the same id"},
-	{"SUB-DOC-HASH", Error, "ITI TF-3 4.2.3.2.10", "hash is not the digest of the document"},
-	{"SUB-DOC-SIZE", Error, "ITI TF-3 4.2.3.2.23", "size is not the length of the document"},
+	{"SUB-DOC-HASH", Error, "ITI TF-2 3.41.4.1.3; ITI TF-3 4.2.3.2.10", "hash is not the digest of the document"},
+	{"SUB-DOC-SIZE", Error, "ITI TF-2 3.41.4.1.3; ITI TF-3 4.2.3.2.21", "size is not the length of the document"},
 	{"SUB-DOC-BASE64", Error, "XML Schema part 2, 3.2.16", "a document is neither a part nor base64"},
 }
 
 // trait is an attribute of the metadata, as ITI TF-3 tabulates it.
 type trait struct {
 	kind, name string
-	form       string // class, ident or slot
+	form       string // class, ident, slot or name
 	scheme     string // of a classification or an identifier; the name of a slot where it differs
 	needed     string // r in ITI-42, p in ITI-41, x in XDM; d: of on-demand entries too; empty: optional
 	many       bool   // may come several times, or hold several values
@@ -102,7 +102,7 @@ var traits = []trait{
 	{"DocumentEntry", "serviceStartTime", "slot", "", "", false, "dtm"},
 	{"DocumentEntry", "serviceStopTime", "slot", "", "", false, "dtm"},
 	{"DocumentEntry", "legalAuthenticator", "slot", "", "", false, "xcn"},
-	{"DocumentEntry", "URI", "slot", "", "x", true, ""},
+	{"DocumentEntry", "URI", "slot", "", "", true, ""}, // XDM asks for it in a rule of its own
 	{"DocumentEntry", "documentAvailability", "slot", "", "", false, ""},
 	{"DocumentEntry", "referenceIdList", "slot", "urn:ihe:iti:xds:2013:referenceIdList", "", true, "reference"},
 	{"SubmissionSet", "author", "class", "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d", "", true, "author"},
@@ -115,6 +115,7 @@ var traits = []trait{
 	{"Folder", "codeList", "class", "urn:uuid:1ba97051-7806-41a8-a48b-8fce7af683c5", "rpd", true, "code"},
 	{"Folder", "patientId", "ident", "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a", "rpd", false, "cx"},
 	{"Folder", "uniqueId", "ident", "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a", "rpxd", false, "oid"},
+	{"Folder", "title", "name", "", "rpd", true, ""},
 	{"Folder", "lastUpdateTime", "slot", "", "", false, "dtm"},
 	{"Association", "associationDocumentation", "class", "urn:uuid:abd807a3-4432-4053-87b4-fd82c643d1f3", "", false, "code"},
 	{"Association", "SubmissionSetStatus", "slot", "", "", false, ""},
@@ -151,6 +152,18 @@ const (
 type object struct {
 	xmltree.Node
 	kind, name, id string
+}
+
+// at is the place of an attribute of the object.
+func (o object) at(name string) place {
+	for _, t := range traits {
+		if t.kind == o.kind && t.name == name {
+			if found := t.find(o.Node); len(found) > 0 {
+				return here(found[0], o.name+"."+name)
+			}
+		}
+	}
+	return here(o.Node, o.name+"."+name)
 }
 
 // held is a submission, or the objects of an answer, taken apart.
@@ -283,7 +296,7 @@ func (j *judge) object(o object, profile string) {
 	}
 	start, stop := slotValue(o.Node, "serviceStartTime"), slotValue(o.Node, "serviceStopTime")
 	if start != "" && stop != "" && stop < start[:min(len(start), len(stop))] {
-		j.say("SUB-TIMES", here(o.Node, o.name+".serviceStopTime"))
+		j.say("SUB-TIMES", o.at("serviceStopTime"))
 	}
 }
 
@@ -338,6 +351,8 @@ func (t trait) find(n xmltree.Node) (out []xmltree.Node) {
 				out = append(out, i)
 			}
 		}
+	case "name":
+		out = kids(at(n, "Name"), "LocalizedString")
 	default:
 		for _, s := range kids(n, "Slot") {
 			if s.Value("name") == t.slot() {
@@ -498,22 +513,25 @@ func (j *judge) classifications(o object) {
 				j.say("SUB-CLASS-CODING", here(c, where))
 			}
 			if value(at(c, "Name", "LocalizedString"), "value") == "" {
-				j.say("SUB-CLASS-NAME", here(c, where))
+				j.say("SUB-CLASS-NAME", near(c, where, "Name", "LocalizedString"))
 			}
 		}
 	}
 }
 
 func (j *judge) author(c xmltree.Node, where string) {
-	person, institution := false, false
+	named := false
 	for _, s := range kids(c, "Slot") {
 		name, test, rule := s.Value("name"), isXCN, "SUB-XCN"
 		switch name {
 		case "authorPerson":
-			person = true
+			named = true
 		case "authorInstitution":
-			institution = true
+			named = true
 			test, rule = isXON, "SUB-XON"
+		case "authorTelecommunication":
+			named = true
+			continue
 		default:
 			continue
 		}
@@ -523,7 +541,7 @@ func (j *judge) author(c xmltree.Node, where string) {
 			}
 		}
 	}
-	if !person && !institution || c.Value("nodeRepresentation") != "" {
+	if !named || c.Value("nodeRepresentation") != "" {
 		j.say("SUB-AUTHOR", here(c, where))
 	}
 }
@@ -545,7 +563,7 @@ func (j *judge) identifiers(o object) {
 			j.say("SUB-IDENT-OBJECT", here(i, o.name+"."+name))
 		}
 		if value(at(i, "Name", "LocalizedString"), "value") != prefix+"."+name {
-			j.say("SUB-IDENT-NAME", here(i, o.name+"."+name))
+			j.say("SUB-IDENT-NAME", near(i, o.name+"."+name, "Name", "LocalizedString"))
 		}
 	}
 }
@@ -573,11 +591,11 @@ func (j *judge) together(h *held) {
 			continue
 		}
 		if p := ident(o, "patientId"); p != "" && patient != "" && p != patient {
-			j.say("SUB-PATIENT", here(o.Node, o.name+".patientId"))
+			j.say("SUB-PATIENT", o.at("patientId"))
 		}
 		if u := ident(o, "uniqueId"); u != "" {
 			if seen[u] {
-				j.say("SUB-UNIQUEID-TWICE", here(o.Node, o.name+".uniqueId"))
+				j.say("SUB-UNIQUEID-TWICE", o.at("uniqueId"))
 			}
 			seen[u] = true
 		}
@@ -673,10 +691,10 @@ func (j *judge) documents(h *held, root xmltree.Node, m *message) {
 func (j *judge) bytes(o object, content []byte) {
 	sum := sha1.Sum(content)
 	if hash := slotValue(o.Node, "hash"); hash != "" && !strings.EqualFold(hash, hex.EncodeToString(sum[:])) {
-		j.say("SUB-DOC-HASH", here(o.Node, o.name+".hash"))
+		j.say("SUB-DOC-HASH", o.at("hash"))
 	}
 	if size := slotValue(o.Node, "size"); size != "" && size != strconv.Itoa(len(content)) {
-		j.say("SUB-DOC-SIZE", here(o.Node, o.name+".size"))
+		j.say("SUB-DOC-SIZE", o.at("size"))
 	}
 }
 
@@ -694,6 +712,6 @@ func (m *message) held(d xmltree.Node) (content []byte, whole bool, err error) {
 	if err != nil || m == nil {
 		return nil, false, nil // the package is judged as such
 	}
-	content, whole = m.parts[cid]
-	return content, whole, nil
+	p, whole := m.parts[cid]
+	return p.content, whole, nil
 }

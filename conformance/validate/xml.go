@@ -94,9 +94,19 @@ func first(n xmltree.Node) xmltree.Node {
 // here is the place of an element under a name.
 func here(n xmltree.Node, location string) place {
 	if n.IsZero() {
-		return place{0, location}
+		return place{location: location}
 	}
-	return place{n.Line(), location}
+	return place{line: n.Line(), location: location}
+}
+
+// near is the place of an element, by the local names that lead to it; where it is missing, of what should hold it.
+func near(n xmltree.Node, location string, path ...string) place {
+	for i := len(path); i > 0; i-- {
+		if found := at(n, path[:i]...); !found.IsZero() {
+			return here(found, location)
+		}
+	}
+	return here(n, location)
 }
 
 // Forms of the values that several kinds of message hold.
