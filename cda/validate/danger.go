@@ -139,10 +139,10 @@ func (v *visit) decoded(n xmltree.Node) ([]byte, bool) {
 	m, ok := v.media[n]
 	if !ok {
 		text := n.Text()
-		packed := joined(strings.SplitSeq(text, "\n"), len(text))
+		packed := joined(v.buffer(len(text)), strings.SplitSeq(text, "\n"))
 		size, err := base64.StdEncoding.Decode(packed, packed) // what is written never passes what was read
 		if err != nil && strings.ContainsAny(text, " \t") {
-			packed = joined(strings.FieldsSeq(text), len(text))
+			packed = joined(packed[:0], strings.FieldsSeq(text))
 			size, err = base64.StdEncoding.Decode(packed, packed)
 		}
 		m = media{packed[:size], err == nil}
@@ -152,8 +152,7 @@ func (v *visit) decoded(n xmltree.Node) ([]byte, bool) {
 }
 
 // joined puts lines or words together, without the blanks around each.
-func joined(parts iter.Seq[string], length int) []byte {
-	out := make([]byte, 0, length)
+func joined(out []byte, parts iter.Seq[string]) []byte {
 	for p := range parts {
 		out = append(out, strings.Trim(p, " \t\r")...)
 	}

@@ -50,7 +50,7 @@ func (v *visit) schemas(doc []byte) {
 		}
 		all = []Schema{own}
 	}
-	doc = elided(doc)
+	doc = v.elided(doc)
 	for _, s := range all {
 		v.schema(s, doc)
 	}
@@ -61,7 +61,7 @@ const longText = 4096
 
 // elided leaves out what fills large documents and no schema of clinical documents judges: the base64 of attached files, which are texts of mixed content. Line ends
 // stay, so that findings keep their lines. Whether it is base64 is judged elsewhere.
-func elided(doc []byte) []byte {
+func (v *visit) elided(doc []byte) []byte {
 	var out []byte
 	kept := 0
 	for at := 0; at < len(doc); {
@@ -77,6 +77,9 @@ func elided(doc []byte) []byte {
 		at = from + length
 		if length < longText || !isBase64(doc[from:at]) {
 			continue
+		}
+		if out == nil {
+			out = v.buffer(len(doc) - length + 4)
 		}
 		out = append(append(out, doc[kept:from]...), "AAAA"...)
 		out = append(out, bytes.Repeat([]byte("\n"), bytes.Count(doc[from:at], []byte("\n")))...)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/passerelle-sante/passerelle/cda"
 	"github.com/passerelle-sante/passerelle/wire/xmlpull"
@@ -55,6 +56,7 @@ func Validate(doc []byte, o Options) []cda.Finding {
 		o.MaxFindings = maxFindings
 	}
 	v := &visit{options: o, table: table()}
+	defer v.giveBack()
 	tree, err := xmltree.Parse(doc, xmltree.Options{MaxBytes: o.MaxBytes, MaxNodes: maxNodes})
 	if err != nil {
 		v.unreadable(err)
@@ -105,6 +107,31 @@ type visit struct {
 	inses map[xmltree.Node]xmltree.Node // see ins
 	media map[xmltree.Node]media        // see decoded
 	raw   []raw
+
+	borrowed []*[]byte // see buffer
+}
+
+// buffers are used again: no finding holds anything of a document.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// buffer is memory for so many octets until the visit ends.
+func (v *visit) buffer(length int) []byte {
+	b := buffers.Get().(*[]byte)
+	*b = slices.Grow((*b)[:0], length)
+	v.borrowed = append(v.borrowed, b)
+	return *b
+}
+
+// maxBuffer is the largest buffer that is kept, in octets.
+const maxBuffer = 1 << 20
+
+func (v *visit) giveBack() {
+	for _, b := range v.borrowed {
+		if cap(*b) <= maxBuffer {
+			buffers.Put(b)
+		}
+	}
+	v.borrowed = nil
 }
 
 // raw is a finding whose path is not yet written.

@@ -34,6 +34,7 @@ import (
 const (
 	mailFrom, mailTo = "resultats@labo.example", "depot@passerelle.example"
 	mailClients      = 16
+	mailSenders      = 128     // enough that both processors are busy while messages wait for the disk
 	mailSize         = 100_000 // bytes of a message, about
 )
 
@@ -291,7 +292,7 @@ func (b *bench) openingYardstick(p *post) (func() (figures, error), error) {
 
 // mailWhole holds the whole way of a deposit, from SMTP to the record, against decrypting and verifying it alone.
 func (b *bench) mailWhole(ctx context.Context, s scenario) error {
-	const patients, messages = 8, 600
+	const patients, messages = 8, 1200
 	p, err := b.newPost()
 	if err != nil {
 		return err
@@ -326,12 +327,12 @@ func (b *bench) mailWhole(ctx context.Context, s scenario) error {
 			return f, err
 		}
 		cpu, at := cpuOf(g.pid()), time.Now()
-		errs := make([]error, mailClients)
+		errs := make([]error, mailSenders)
 		var wg sync.WaitGroup
-		for w := range mailClients {
+		for w := range mailSenders {
 			wg.Go(func() {
 				client, err := smtp.Dial(g.smtp)
-				for i := w; i < messages && err == nil; i += mailClients {
+				for i := w; i < messages && err == nil; i += mailSenders {
 					err = sendOn(client, all[i])
 				}
 				errs[w] = err

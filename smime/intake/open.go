@@ -67,7 +67,7 @@ func (m *Mailbox) open(ctx context.Context, l *letter) ([]smime.Part, error) {
 		return nil, err
 	}
 	if l.trust.secret {
-		l.raw = nil // what was decrypted has memory of its own; an answer that encloses the message reads it again
+		l.forget() // what was decrypted has memory of its own; an answer that encloses the message reads it again
 	}
 	l.breathe()
 	parts, err := msg.Parts()

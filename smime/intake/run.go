@@ -366,7 +366,7 @@ func (m *Mailbox) load(ctx context.Context, id string) (l *letter, done func(), 
 		return nil, nil, err
 	}
 	done = func() { m.room.Release(weight) }
-	l.raw, l.size = make([]byte, size), int(size)
+	l.raw, l.size = memory(int(size)), int(size)
 	if _, err := io.ReadFull(content, l.raw); err != nil {
 		done()
 		return nil, nil, fmt.Errorf("read the message: %w", err)
@@ -386,6 +386,28 @@ func (m *Mailbox) load(ctx context.Context, id string) (l *letter, done func(), 
 	h.Write(body)
 	h.Sum(l.digest[:0])
 	return l, done, nil
+}
+
+// memories are used again: what a message lay in that was encrypted, up to maxMemory octets.
+var memories sync.Pool
+
+const maxMemory = 1 << 20
+
+// memory is for a message of so many octets.
+func memory(size int) []byte {
+	if b, ok := memories.Get().(*[]byte); ok && cap(*b) >= size {
+		return (*b)[:size]
+	}
+	return make([]byte, size)
+}
+
+// forget lets go of the bytes of a message. Nothing may lie in them any more.
+func (l *letter) forget() {
+	if cap(l.raw) <= maxMemory {
+		raw := l.raw
+		memories.Put(&raw)
+	}
+	l.raw = nil
 }
 
 // maxHeader is as far as the header of a message is looked for, in octets.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
-	"golang.org/x/net/netutil"
 )
 
 // Peer is who connects.
@@ -72,16 +71,13 @@ type Config struct {
 	MaxMessage    int64       // bytes; 0 means 40 MiB
 	MaxRecipients int         // of one message; 0 means 10
 	MaxLine       int         // bytes of a line of content; 0 means 1 MiB: some senders write base64 in one line
-	MaxConns      int         // connections at once, each of which may hold half a MiB; 0 means 256: who comes beyond them waits
+	MaxReceived   int         // messages received at once, each of which may hold half a MiB; 0 means 256: whoever sends one more waits
 	Timeout       time.Duration
 	Log           *slog.Logger // nil discards
 }
 
 // Server receives mail.
-type Server struct {
-	s     *smtp.Server
-	conns int
-}
+type Server struct{ s *smtp.Server }
 
 // NewServer checks the configuration.
 func NewServer(c Config) (*Server, error) {
@@ -94,14 +90,15 @@ func NewServer(c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := smtp.NewServer(smtp.BackendFunc(func(conn *smtp.Conn) (smtp.Session, error) { return &session{c: &c, conn: conn}, nil }))
+	room := make(chan struct{}, orSize(int64(c.MaxReceived), 256))
+	s := smtp.NewServer(smtp.BackendFunc(func(conn *smtp.Conn) (smtp.Session, error) { return &session{c: &c, conn: conn, room: room}, nil }))
 	s.Domain, s.TLSConfig, s.LMTP = c.Domain, c.TLS, c.LMTP
 	s.MaxMessageBytes, s.MaxRecipients, s.MaxLineLength = orSize(c.MaxMessage, 40<<20), int(orSize(int64(c.MaxRecipients), 10)), int(orSize(int64(c.MaxLine), 1<<20))
 	s.ReadTimeout = time.Duration(orSize(int64(c.Timeout), int64(5*time.Minute)))
 	s.WriteTimeout = s.ReadTimeout
 	s.EnableSMTPUTF8, s.EnableREQUIRETLS, s.EnableDSN = true, true, true
 	s.ErrorLog = errorLog{c.Log}
-	return &Server{s, int(orSize(int64(c.MaxConns), 256))}, nil
+	return &Server{s}, nil
 }
 
 func orSize(n, otherwise int64) int64 {
@@ -114,7 +111,7 @@ func orSize(n, otherwise int64) int64 {
 // Serve accepts connections until ctx ends, and returns when those under way are over, or after grace.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration) error {
 	ended := make(chan error, 1)
-	go func() { ended <- s.s.Serve(gathering{netutil.LimitListener(ln, s.conns)}) }()
+	go func() { ended <- s.s.Serve(gathering{ln}) }()
 	select {
 	case err := <-ended:
 		return err
@@ -143,6 +140,7 @@ func (l errorLog) Println(v ...any) {
 type session struct {
 	c    *Config
 	conn *smtp.Conn
+	room chan struct{} // has an element for each message being received
 	e    Envelope
 }
 
@@ -196,6 +194,8 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 
 // Data implements smtp.Session.
 func (s *session) Data(content io.Reader) error {
+	s.room <- struct{}{}
+	defer func() { <-s.room }()
 	e := s.e
 	if err := s.c.Handler.Receive(context.Background(), &e, content); err != nil {
 		return s.answer("message refused", err)

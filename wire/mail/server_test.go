@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	plainsmtp "net/smtp"
 	"os"
 	"reflect"
 	"strings"
@@ -307,34 +308,56 @@ func TestNewServerRefuses(t *testing.T) {
 	}
 }
 
-// TestMaxConns: who comes when there are enough connections is greeted when one has gone.
-func TestMaxConns(t *testing.T) {
-	addr, _ := serve(t, &mailbox{}, func(c *mail.Config) { c.MaxConns = 2 })
-	var conns [3]net.Conn
-	greeted := func(i int, patience time.Duration) bool {
+// slow takes messages when it is told to.
+type slow struct{ entered, leave chan struct{} }
+
+func (slow) Accept(context.Context, mail.Peer, string, string) error { return nil }
+func (h slow) Receive(_ context.Context, _ *mail.Envelope, content io.Reader) error {
+	h.entered <- struct{}{}
+	<-h.leave
+	_, err := io.Copy(io.Discard, content)
+	return err
+}
+
+// TestMaxReceived: whoever sends a message while there are enough is heard when one of them is done.
+func TestMaxReceived(t *testing.T) {
+	h := slow{make(chan struct{}), make(chan struct{})}
+	s, err := mail.NewServer(mail.Config{Handler: h, Domain: "gateway.example", MaxReceived: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listen(t, s)
+	sent := make(chan error, 3)
+	for range 3 {
+		go func() {
+			sent <- plainsmtp.SendMail(addr, nil, "a@b.example", []string{"lab@gateway.example"}, []byte("Subject: x\r\n\r\nx\r\n"))
+		}()
+	}
+	enter := func() {
 		t.Helper()
-		if err := conns[i].SetReadDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
-		b := make([]byte, 3)
-		_, err := io.ReadFull(conns[i], b)
-		return err == nil && string(b) == "220"
-	}
-	for i := range conns {
-		var err error
-		if conns[i], err = net.Dial("tcp", addr); err != nil {
-			t.Fatal(err)
-		}
-		defer conns[i].Close()
-		if i < 2 && !greeted(i, 20*time.Second) {
-			t.Fatalf("connection %d was not greeted", i)
+		select {
+		case <-h.entered:
+		case err := <-sent:
+			t.Fatalf("sent without being heard: %v", err)
 		}
 	}
-	if greeted(2, 100*time.Millisecond) {
-		t.Error("a third connection beside two")
+	enter()
+	enter()
+	select {
+	case <-h.entered:
+		t.Error("a third message beside two")
+	case <-time.After(100 * time.Millisecond):
 	}
-	conns[0].Close()
-	if !greeted(2, 20*time.Second) {
-		t.Error("no connection after one has gone")
+	h.leave <- struct{}{}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	enter()
+	h.leave <- struct{}{}
+	h.leave <- struct{}{}
+	for range 2 {
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
 	}
 }
