@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/passerelle-sante/passerelle/conformance/validate"
@@ -266,13 +267,21 @@ func (l *bounded) Accept() (net.Conn, error) {
 
 type boundedConn struct {
 	net.Conn
-	s    *Server
-	once sync.Once
+	s     *Server
+	once  sync.Once
+	timed atomic.Bool // whoever serves it sets deadlines himself, and must not have them moved: net/http ends its reads by them
+}
+
+func (c *boundedConn) SetReadDeadline(t time.Time) error {
+	c.timed.Store(true)
+	return c.Conn.SetReadDeadline(t)
 }
 
 func (c *boundedConn) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(idle)); err != nil {
-		return 0, err
+	if !c.timed.Load() {
+		if err := c.Conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
+			return 0, err
+		}
 	}
 	return c.Conn.Read(b)
 }
