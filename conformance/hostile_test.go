@@ -226,12 +226,13 @@ func TestEveryExpectationIsExplained(t *testing.T) {
 			t.Errorf("%s is not explained", verb)
 		}
 	}
-	for _, c := range embedded(t).Cases {
+	suite := embedded(t)
+	for _, c := range suite.Cases {
 		for _, st := range c.Steps {
 			for _, l := range st.Expect {
 				code, _, _ := strings.Cut(l.Rest, " ")
 				if l.Verb == "error" || l.Verb == "warning" {
-					if err := embedded(t).ExplainCode(io.Discard, code); err != nil {
+					if err := suite.ExplainCode(io.Discard, code); err != nil {
 						t.Error(err)
 					}
 				}

@@ -105,7 +105,7 @@ func MakeMail(m *Mail) error {
 			}
 		}
 		return errors.Join(f.certificates("authorities.pem", f.trusted.certificate, by["stale"].certificate, by["silent"].certificate),
-			f.certificates("below.pem", by["middle"].certificate, by["gone"].certificate), f.list("middle.crl", by["middle"], 24*time.Hour), f.list("gone.crl", by["gone"], 24*time.Hour),
+			f.certificates("below.pem", by["middle"].certificate, by["gone"].certificate), f.list("middle.crl", by["middle"], halfYear), f.list("gone.crl", by["gone"], halfYear),
 			f.list("stale.crl", by["stale"], -time.Minute), f.text("directory.txt", listed), f.text("operator.password", rand.Text()+"\n"))
 	})
 }

@@ -48,7 +48,7 @@ func makeFolder(dir, name string, fill func(*throwAway) error) error {
 	if f.other, err = newIssuer(name+" that nobody trusts", nil); err != nil {
 		return err
 	}
-	if err := errors.Join(fill(f), f.list("revoked.crl", f.trusted, 24*time.Hour)); err != nil {
+	if err := errors.Join(fill(f), f.list("revoked.crl", f.trusted, halfYear)); err != nil {
 		return err
 	}
 	return f.certificates("authority.pem", f.trusted.certificate) // last: it says that the folder is whole
@@ -116,6 +116,9 @@ func keyFor(odd string) (crypto.Signer, error) {
 	}
 	return rsa.GenerateKey(rand.Reader, 2048)
 }
+
+// halfYear is as long as certificates hold.
+const halfYear = 180 * 24 * time.Hour
 
 // list writes the revocation list of an authority, which is good for so long from now.
 func (f *throwAway) list(file string, of *issuer, good time.Duration) error {
