@@ -103,6 +103,9 @@ func (s *Spool) settle() error {
 	ids, err := s.List(New)
 	for _, id := range ids {
 		for _, later := range []Folder{New, Held} { // a message of a group is older than a file of its own
+			if _, grouped := s.grouped[id]; !grouped {
+				break
+			}
 			if _, err := os.Stat(s.path(later, id)); err == nil {
 				if _, err := s.leave(id, true); err != nil {
 					return err
