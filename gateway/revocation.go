@@ -23,6 +23,7 @@ type revocations struct {
 	checker *smime.Checker
 	read    []time.Time // when each file was last changed as it was read
 	looked  time.Time
+	failed  error // why files that changed were not read
 	now     func() time.Time
 }
 
@@ -61,31 +62,36 @@ func (r *revocations) load() error {
 	if err != nil {
 		return err
 	}
-	r.checker, r.read, r.looked = checker, read, r.now()
+	r.checker, r.read, r.looked, r.failed = checker, read, r.now(), nil
 	return nil
 }
 
 // current is the checker with the lists as they are. A file that cannot be read leaves the lists as they were, which hold until they say themselves that they are out of
-// date: a list half written is looked at again.
-func (r *revocations) current() *smime.Checker {
+// date: a list half written is looked at again. Why it could not be read comes too.
+func (r *revocations) current() (*smime.Checker, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now().Sub(r.looked) < lookAgain {
-		return r.checker
+		return r.checker, r.failed
 	}
 	r.looked = r.now()
 	for i, file := range r.lists {
 		if info, err := os.Stat(file); err == nil && !info.ModTime().Equal(r.read[i]) {
-			_ = r.load() // see above
+			r.failed = r.load()
 			break
 		}
 	}
-	return r.checker
+	return r.checker, r.failed
 }
 
 // Revoked implements smime.Revocation and xua.Revocation.
 func (r *revocations) Revoked(ctx context.Context, cert, issuer *x509.Certificate, received time.Time) (bool, error) {
-	return r.current().Revoked(ctx, cert, issuer, received)
+	checker, stale := r.current()
+	revoked, err := checker.Revoked(ctx, cert, issuer, received)
+	if err != nil && stale != nil {
+		err = fmt.Errorf("%w; a list that changed cannot be read: %w", err, stale)
+	}
+	return revoked, err
 }
 
 // nodeRevocation holds the certificates of the other side of a connection against revocation (ITI-19).

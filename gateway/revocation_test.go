@@ -97,6 +97,16 @@ func TestListsAreReadAgain(t *testing.T) {
 			t.Errorf("after %s: %q, not %q", step.later, got, step.want)
 		}
 	}
+	// Where the list that is known does not say, what is wrong with the newer one is told.
+	other, err := testpki.New("Another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write([]byte("half a li"))
+	now = now.Add(time.Minute)
+	if _, err := r.Revoked(t.Context(), cert.Leaf, other.Certificate(), now); err == nil || !strings.Contains(err.Error(), "a list that changed cannot be read: revocation list 0: ") {
+		t.Errorf("of an authority without a list: %v", err)
+	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
