@@ -27,33 +27,33 @@ const (
 
 var traits = []trait{
 	{"DocumentEntry", "creationTime", "DTM", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.6", ""},
-	{"DocumentEntry", "serviceStartTime", "DTM start", "20250314120000", optional, optional, false, "ITI TF-3 4.2.3.2.21", ""},
-	{"DocumentEntry", "serviceStopTime", "DTM stop", "20250314130000", optional, optional, false, "ITI TF-3 4.2.3.2.22", ""},
+	{"DocumentEntry", "serviceStartTime", "DTM start", "20250314120000", optional, optional, false, "ITI TF-3 4.2.3.2.19", ""},
+	{"DocumentEntry", "serviceStopTime", "DTM stop", "20250314130000", optional, optional, false, "ITI TF-3 4.2.3.2.20", ""},
 	{"DocumentEntry", "languageCode", "language", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.13", ""},
 	{"DocumentEntry", "legalAuthenticator", "XCN", "801234567890^ESSAI-DURANT^Romuald^^^^^^&1.2.250.1.71.4.2.1&ISO", optional, optional, false, "ITI TF-3 4.2.3.2.14", ""},
-	{"DocumentEntry", "sourcePatientId", "CX", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.24", ""},
-	{"DocumentEntry", "sourcePatientInfo", "PID", "PID-5|ESSAI^ALIX^^^^^L", optional, optional, true, "ITI TF-3 4.2.3.2.25", ""},
+	{"DocumentEntry", "sourcePatientId", "CX", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.22", ""},
+	{"DocumentEntry", "sourcePatientInfo", "PID", "PID-5|ESSAI^ALIX^^^^^L", optional, optional, true, "ITI TF-3 4.2.3.2.23", ""},
 	{"DocumentEntry", "hash", "hash", "${hash:Doc}", optional, needed42, false, "ITI TF-3 4.2.3.2.10", ""},
-	{"DocumentEntry", "size", "size", "${size:Doc}", optional, needed42, false, "ITI TF-3 4.2.3.2.23", ""},
-	{"DocumentEntry", "repositoryUniqueId", "OID", "${repository}", optional, needed42, false, "ITI TF-3 4.2.3.2.20", "XDSUnknownRepositoryId"},
-	{"DocumentEntry", "URI", "URI", "essai.xml", optional, optional, true, "ITI TF-3 4.2.3.2.29", ""},
-	{"DocumentEntry", "referenceIdList", "CXi", "ACC-1^^^&1.2.250.1.999.9.6&ISO^urn:ihe:iti:xds:2013:accession", optional, optional, true, "ITI TF-3 4.2.3.2.19", ""},
+	{"DocumentEntry", "size", "size", "${size:Doc}", optional, needed42, false, "ITI TF-3 4.2.3.2.21", ""},
+	{"DocumentEntry", "repositoryUniqueId", "OID", "${repository}", optional, needed42, false, "ITI TF-3 4.2.3.2.18", "XDSUnknownRepositoryId"},
+	{"DocumentEntry", "URI", "URI", "essai.xml", optional, optional, true, "ITI TF-3 4.2.3.2.27", ""},
+	{"DocumentEntry", "referenceIdList", "CXi", "ACC-1^^^&1.2.250.1.999.9.6&ISO^urn:ihe:iti:xds:2013:accession", optional, optional, true, "ITI TF-3 4.2.3.2.28", ""},
 	{"SubmissionSet", "submissionTime", "DTM", "", needed41, needed42, false, "ITI TF-3 4.2.3.3.11", ""},
 	{"SubmissionSet", "intendedRecipient", "recipient", "Hôpital d'essai^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1750100125", optional, optional, true, "ITI TF-3 4.2.3.3.7", ""},
 
 	{"DocumentEntry", "classCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.3", ""},
-	{"DocumentEntry", "typeCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.27", ""},
+	{"DocumentEntry", "typeCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.25", ""},
 	{"DocumentEntry", "formatCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.9", ""},
 	{"DocumentEntry", "healthcareFacilityTypeCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.11", ""},
-	{"DocumentEntry", "practiceSettingCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.18", ""},
+	{"DocumentEntry", "practiceSettingCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.17", ""},
 	{"DocumentEntry", "confidentialityCode", "code", "", needed41, needed42, true, "ITI TF-3 4.2.3.2.5", ""},
 	{"DocumentEntry", "author", "author", "", optional, optional, true, "ITI TF-3 4.2.3.2.1", ""},
 	{"SubmissionSet", "contentTypeCode", "code", "", needed41, needed42, false, "ITI TF-3 4.2.3.3.4", ""},
 	{"SubmissionSet", "author", "author", "", optional, optional, true, "ITI TF-3 4.2.3.3.1", ""},
 	{"Folder", "codeList", "open code", "", needed41, needed42, true, "ITI TF-3 4.2.3.4.2", ""},
 
-	{"DocumentEntry", "patientId", "CX", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.17", patientCodes},
-	{"DocumentEntry", "uniqueId", "uniqueId", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.28", ""},
+	{"DocumentEntry", "patientId", "CX", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.16", patientCodes},
+	{"DocumentEntry", "uniqueId", "uniqueId", "", needed41, needed42, false, "ITI TF-3 4.2.3.2.26", ""},
 	{"SubmissionSet", "patientId", "CX", "", needed41, needed42, false, "ITI TF-3 4.2.3.3.9", patientCodes},
 	{"SubmissionSet", "sourceId", "OID", "", needed41, needed42, false, "ITI TF-3 4.2.3.3.10", ""},
 	{"SubmissionSet", "uniqueId", "OID", "", needed41, needed42, false, "ITI TF-3 4.2.3.3.13", ""},
@@ -451,7 +451,7 @@ func entryProbes() []probe {
 	for _, v := range []value{{"pdf", "application/pdf"}, {"plain-text", "text/plain"}} {
 		p.accepted(v.way, "set {} "+v.text)
 	}
-	o := newPen("DocumentEntry", "objectType", "ITI TF-3 4.2.3.2.16", "")
+	o := newPen("DocumentEntry", "objectType", "ITI TF-3 4.2.3.2.15", "")
 	bare := strings.TrimPrefix(stableEntry, "urn:uuid:")
 	for _, v := range []value{{"unknown", nowhere}, {"in-upper-case", "urn:uuid:" + strings.ToUpper(bare)}, {"without-prefix", bare}, {"words", "stable"},
 		{"submission-set", nodeSubmissionSet}, {"folder", nodeFolder}} {
@@ -471,7 +471,7 @@ func entryProbes() []probe {
 	set.place += "|DocumentEntry[1].patientId"
 	set.refused("of-another-patient", "set {} ${patient:b}")
 	set.refused("of-nobody-known", "set {} ${stranger:x}")
-	unique := newPen("DocumentEntry", "uniqueId", "ITI TF-3 4.2.3.2.28", "XDSRegistryDuplicateUniqueIdInMessage|XDSRepositoryDuplicateUniqueIdInMessage")
+	unique := newPen("DocumentEntry", "uniqueId", "ITI TF-3 4.2.3.2.26", "XDSRegistryDuplicateUniqueIdInMessage|XDSRepositoryDuplicateUniqueIdInMessage")
 	unique.place += "|DocumentEntry[1].uniqueId|SubmissionSet.uniqueId"
 	unique.refused("of-the-first-entry", "set {} ${oid:Good}")
 	unique.refused("of-the-submission-set", "set {} ${oid:Set}")

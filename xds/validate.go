@@ -152,10 +152,10 @@ func (v *validation) entry(i int) {
 
 func (v *validation) entryCodes(e *DocumentEntry, p Place) {
 	v.code(p.at("classCode"), e.ClassCode, true, "ITI TF-3 4.2.3.2.3")
-	v.code(p.at("typeCode"), e.TypeCode, true, "ITI TF-3 4.2.3.2.27")
+	v.code(p.at("typeCode"), e.TypeCode, true, "ITI TF-3 4.2.3.2.25")
 	v.code(p.at("formatCode"), e.FormatCode, true, "ITI TF-3 4.2.3.2.9")
 	v.code(p.at("healthcareFacilityTypeCode"), e.HealthcareFacilityTypeCode, true, "ITI TF-3 4.2.3.2.11")
-	v.code(p.at("practiceSettingCode"), e.PracticeSettingCode, true, "ITI TF-3 4.2.3.2.18")
+	v.code(p.at("practiceSettingCode"), e.PracticeSettingCode, true, "ITI TF-3 4.2.3.2.17")
 	if len(e.ConfidentialityCodes) == 0 {
 		v.missing(p.at("confidentialityCode"), "ITI TF-3 4.2.3.2.5")
 	}
@@ -168,40 +168,40 @@ func (v *validation) entryCodes(e *DocumentEntry, p Place) {
 }
 
 func (v *validation) entryIdentity(e *DocumentEntry, p Place) {
-	v.uniqueID(p, string(e.UniqueID), v.d.BareUniqueIDs, "ITI TF-3 4.2.3.2.28")
-	v.patientID(p, e.PatientID, "ITI TF-3 4.2.3.2.17")
+	v.uniqueID(p, string(e.UniqueID), v.d.BareUniqueIDs, "ITI TF-3 4.2.3.2.26")
+	v.patientID(p, e.PatientID, "ITI TF-3 4.2.3.2.16")
 	switch sp := e.SourcePatientID; {
 	case sp.IsZero():
-		v.missing(p.at("sourcePatientId"), "ITI TF-3 4.2.3.2.24")
+		v.missing(p.at("sourcePatientId"), "ITI TF-3 4.2.3.2.22")
 	// The authority is the source's own and nobody looks anything up by it: dotted numbers will do, as test tools write 3.4.5.
 	case sp.ID == "" || sp.AssigningAuthority.UniversalIDType != "ISO" || !dottedNumbers(sp.AssigningAuthority.UniversalID):
-		v.f.Metadata(p.at("sourcePatientId"), sp.String(), "the form is id^^^&OID&ISO", "ITI TF-3 4.2.3.2.24")
+		v.f.Metadata(p.at("sourcePatientId"), sp.String(), "the form is id^^^&OID&ISO", "ITI TF-3 4.2.3.2.22")
 	case !v.d.toleratesCXType(sp.TypeCode):
-		v.f.Metadata(p.at("sourcePatientId"), sp.TypeCode, "this domain does not take that type of identifier in component 5", "ITI TF-3 4.2.3.2.24")
+		v.f.Metadata(p.at("sourcePatientId"), sp.TypeCode, "this domain does not take that type of identifier in component 5", "ITI TF-3 4.2.3.2.22")
 	}
 	for _, line := range e.SourcePatientInfo {
-		v.rule(p.at("sourcePatientInfo"), line, checkPatientInfo(line), "ITI TF-3 4.2.3.2.25")
+		v.rule(p.at("sourcePatientInfo"), line, checkPatientInfo(line), "ITI TF-3 4.2.3.2.23")
 	}
 	for _, r := range e.ReferenceIDs {
-		v.rule(p.at("referenceIdList"), r, checkReferenceID(r), "ITI TF-3 4.2.3.2.19")
+		v.rule(p.at("referenceIdList"), r, checkReferenceID(r), "ITI TF-3 4.2.3.2.28")
 	}
 }
 
 func (v *validation) entryContent(e *DocumentEntry, p Place) {
 	v.time(p.at("creationTime"), e.CreationTime, !e.OnDemand, "ITI TF-3 4.2.3.2.6")
-	v.time(p.at("serviceStartTime"), e.ServiceStartTime, false, "ITI TF-3 4.2.3.2.21")
-	v.time(p.at("serviceStopTime"), e.ServiceStopTime, false, "ITI TF-3 4.2.3.2.22")
+	v.time(p.at("serviceStartTime"), e.ServiceStartTime, false, "ITI TF-3 4.2.3.2.19")
+	v.time(p.at("serviceStopTime"), e.ServiceStopTime, false, "ITI TF-3 4.2.3.2.20")
 	if e.LanguageCode == "" {
 		v.missing(p.at("languageCode"), "ITI TF-3 4.2.3.2.13")
 	} else {
 		v.rule(p.at("languageCode"), e.LanguageCode, checkLanguage(e.LanguageCode), "ITI TF-3 4.2.3.2.13")
 	}
 	if e.MIMEType == "" {
-		v.missing(p.at("mimeType"), "ITI TF-3 4.2.3.2.16")
+		v.missing(p.at("mimeType"), "ITI TF-3 4.2.3.2.15")
 	} else if why := checkMIMEType(e.MIMEType); why != "" {
-		v.f.Metadata(p.at("mimeType"), e.MIMEType, why, "ITI TF-3 4.2.3.2.16")
+		v.f.Metadata(p.at("mimeType"), e.MIMEType, why, "ITI TF-3 4.2.3.2.15")
 	} else if len(v.d.MIMETypes) > 0 && !slices.Contains(v.d.MIMETypes, e.MIMEType) {
-		v.f.Metadata(p.at("mimeType"), e.MIMEType, "not a media type of this domain", "ITI TF-3 4.2.3.2.16")
+		v.f.Metadata(p.at("mimeType"), e.MIMEType, "not a media type of this domain", "ITI TF-3 4.2.3.2.15")
 	}
 	registered := v.stage != Provided
 	registering := registered && !e.OnDemand
@@ -211,12 +211,12 @@ func (v *validation) entryContent(e *DocumentEntry, p Place) {
 		v.missing(p.at("hash"), "ITI TF-3 4.2.3.2.10")
 	}
 	if e.Size == -1 && registering {
-		v.missing(p.at("size"), "ITI TF-3 4.2.3.2.23")
+		v.missing(p.at("size"), "ITI TF-3 4.2.3.2.21")
 	}
 	if e.RepositoryUniqueID != "" && !ValidOID(string(e.RepositoryUniqueID)) {
-		v.f.Metadata(p.at("repositoryUniqueId"), string(e.RepositoryUniqueID), "not an OID of at most 64 characters", "ITI TF-3 4.2.3.2.20")
+		v.f.Metadata(p.at("repositoryUniqueId"), string(e.RepositoryUniqueID), "not an OID of at most 64 characters", "ITI TF-3 4.2.3.2.18")
 	} else if e.RepositoryUniqueID == "" && registered {
-		v.missing(p.at("repositoryUniqueId"), "ITI TF-3 4.2.3.2.20")
+		v.missing(p.at("repositoryUniqueId"), "ITI TF-3 4.2.3.2.18")
 	}
 }
 

@@ -183,7 +183,7 @@ func firstOf(s ...string) string {
 	return ""
 }
 
-// uniqueID is root, or root^extension; a root that is a UUID becomes an OID below 2.25 [ITI-42 4.2.3.2.28].
+// uniqueID is root, or root^extension; a root that is a UUID becomes an OID below 2.25 [ITI-42 4.2.3.2.26].
 func (m *mapping) uniqueID(id cda.II, path string, line int) xds.UniqueID {
 	if id.IsZero() || id.Root == "" {
 		m.missing("uniqueId", path, line)

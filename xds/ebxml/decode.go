@@ -301,7 +301,7 @@ func entryClassification(e *xds.DocumentEntry, scheme string) (codeSink, bool) {
 	return codeSink{}, false
 }
 
-// joinURI puts a long URI together: one value, or numbered pieces 1|..., 2|... [ITI-42 4.2.3.2.29].
+// joinURI puts a long URI together: one value, or numbered pieces 1|..., 2|... [ITI-42 4.2.3.2.27].
 func joinURI(values []string) (uri, why string) {
 	if len(values) == 1 && !strings.HasPrefix(values[0], "1|") {
 		return values[0], ""
