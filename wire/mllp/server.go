@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -90,6 +91,9 @@ func (s *Server) serve(ctx, work context.Context, c net.Conn) {
 	log := or(s.Log, slog.New(slog.DiscardHandler))
 	block := or(s.Block, 30*time.Second)
 	peer, err := s.peer(ctx, c, block)
+	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return // we broke it off
+	}
 	if err != nil {
 		log.Info("mllp: handshake failed", "peer", peer.Address, "error", err)
 		if s.Refused != nil {
@@ -139,7 +143,7 @@ func (s *Server) peer(ctx context.Context, c net.Conn, limit time.Duration) (Pee
 	if !ok {
 		return p, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit) // a context that ends hides why the other side was refused
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		return p, err

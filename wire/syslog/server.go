@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 )
@@ -90,6 +91,9 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) }) // what is being handled is handled
 	defer stop()
 	from, err := s.greet(ctx, c)
+	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return // we broke it off
+	}
 	if err != nil {
 		s.refused(ctx, from, nil, &HandshakeError{err})
 		return
@@ -166,7 +170,7 @@ func (s *Server) greet(ctx context.Context, c net.Conn) (Peer, error) {
 		return from, nil
 	}
 	from.Network = "tls"
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second) // a context that ends hides why the other side was refused
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		return from, err
