@@ -39,6 +39,14 @@ func (s *Store) createBig() (*bigBlob, error) {
 	n := name{big: true, number: s.number, random: hex.EncodeToString(random[:])}
 	temp := s.bigPath(n) + tempSuffix
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrNotExist) { // the first in its folder; whoever comes next finds it durable, for we hold the lock
+		if err = os.Mkdir(filepath.Dir(temp), 0o700); err == nil {
+			err = journal.SyncDir(filepath.Join(s.dir, "big"))
+		}
+		if err == nil {
+			f, err = os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -82,15 +82,10 @@ func Open(dir string, opt Options) (*Store, error) {
 	return s, nil
 }
 
+// makeDirs makes the folders; those within big come with their first blob (createBig). What an earlier process had no time to make durable there is so now.
 func (s *Store) makeDirs() error {
-	if _, err := os.Stat(filepath.Join(s.dir, "big", "ff")); err == nil {
-		return nil // the last one made
-	}
-	if err := os.MkdirAll(filepath.Join(s.dir, "small"), 0o700); err != nil {
-		return err
-	}
-	for i := range 256 {
-		if err := os.MkdirAll(filepath.Join(s.dir, "big", fmt.Sprintf("%02x", i)), 0o700); err != nil {
+	for _, dir := range []string{"small", "big"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
 			return err
 		}
 	}

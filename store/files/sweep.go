@@ -140,8 +140,12 @@ func (s *Store) cutTail(ctx context.Context, f *os.File, number uint64, at int64
 
 func (s *Store) sweepBig(ctx context.Context, settled uint64, known Known) (int, error) {
 	removed := 0
-	for i := range 256 {
-		dir := filepath.Join(s.dir, "big", fmt.Sprintf("%02x", i))
+	folders, err := os.ReadDir(filepath.Join(s.dir, "big"))
+	if err != nil {
+		return removed, err
+	}
+	for _, folder := range folders {
+		dir := filepath.Join(s.dir, "big", folder.Name())
 		list, err := os.ReadDir(dir)
 		if err != nil {
 			return removed, err
