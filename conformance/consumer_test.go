@@ -9,18 +9,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 )
 
 // TestConsumers: what is told is kept and answered; a refusal that a case asked for is given once.
 func TestConsumers(t *testing.T) {
 	doors := map[string]string{}
 	for name, form := range map[string]string{"two": "mllp://%s", "three": "http://%s/notify"} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		addr, err := freeport.Find()
 		if err != nil {
 			t.Fatal(err)
 		}
-		doors[name] = fmt.Sprintf(form, ln.Addr())
-		ln.Close()
+		doors[name] = fmt.Sprintf(form, addr)
 	}
 	c, err := openConsumers(doors)
 	if err != nil {

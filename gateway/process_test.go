@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/gateway"
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/wire/mllp"
 	"github.com/passerelle-sante/passerelle/wire/soap"
@@ -55,7 +56,7 @@ var built = sync.OnceValues(func() (string, error) {
 	}
 	builtIn = dir
 	bin := filepath.Join(dir, "passerelle")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-pgo=off", "-o", bin, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput(); err != nil {
 		return bin, fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return bin, nil
@@ -83,12 +84,11 @@ func newProcess(t *testing.T, bin string) *process {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // start runs the gateway and returns when it says that it is ready.

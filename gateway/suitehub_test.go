@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"testing"
 
@@ -24,23 +23,13 @@ const hubSubscribers = `
 
 // asHub makes of a configuration what conformance/sut/hub.yaml is, and says in the description where the suite listens.
 func asHub(t *testing.T, file string, sut *conformance.SUT) {
-	sut.Consumers = map[string]string{"both": "mllp://" + freeDoor(t), "one": "mllp://" + freeDoor(t), "third": "http://" + freeDoor(t) + "/notify"}
+	sut.Consumers = map[string]string{"both": "mllp://" + freePort(t), "one": "mllp://" + freePort(t), "third": "http://" + freePort(t) + "/notify"}
 	told := fmt.Sprintf(hubSubscribers, sut.Consumers["both"], sut.Consumers["one"], sut.Consumers["third"])
 	edit(t, file, `plain_mllp: "127.0.0.1:0"`, `mllp: "127.0.0.1:0", audit_tls: "127.0.0.1:0", audit_tcp: "127.0.0.1:0", audit_udp: "127.0.0.1:0"`)
 	edit(t, file, `removal: {nodes: ["*"]}`, `removal: {nodes: [demo-client]}`)
 	edit(t, file, "client_ca: clients.pem", "client_ca: clients.pem, revocation: {lists: [people/revoked.crl], unknown: accept}")
 	edit(t, file, "feeders: [nobody.example]", "feeders: [demo-client]")
 	edit(t, file, "\naudit: {forward", told+"\naudit: {repository: {enabled: true, readers: [demo-client]}, forward")
-}
-
-// freeDoor is an address where nobody listens.
-func freeDoor(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // hub is how the suite sees such a gateway.

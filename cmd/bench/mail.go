@@ -23,6 +23,7 @@ import (
 	"github.com/smallstep/pkcs7"
 
 	"github.com/passerelle-sante/passerelle/gateway"
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 	"github.com/passerelle-sante/passerelle/internal/sample"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
 	"github.com/passerelle-sante/passerelle/store/spool"
@@ -401,11 +402,11 @@ type mailGateway struct {
 }
 
 func (b *bench) mailGateway(ctx context.Context, p *post, name string, patients int) (*mailGateway, error) {
-	addr, err := freePort()
+	addr, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}
-	feeds, err := freePort()
+	feeds, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}

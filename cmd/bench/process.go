@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 )
 
 // child is a server under measurement: the gateway or the yardstick of this program, each a process of its own.
@@ -35,15 +37,6 @@ func (c *child) stop() error {
 	case <-time.After(60 * time.Second):
 		return errors.Join(errors.New("child does not end"), c.cmd.Process.Kill())
 	}
-}
-
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }
 
 func (b *bench) spawn(addr, logFile string, args ...string) (*child, error) {
@@ -86,11 +79,11 @@ func (b *bench) configured(dir, name, more, doors string) (c *child, operations 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", err
 	}
-	addr, err := freePort()
+	addr, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}
-	if operations, err = freePort(); err != nil {
+	if operations, err = freeport.Find(); err != nil {
 		return nil, "", err
 	}
 	config := filepath.Join(dir, "passerelle.yaml")
@@ -127,7 +120,7 @@ func (b *bench) startYardstick() (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freePort()
+	addr, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}

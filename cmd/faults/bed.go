@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/conformance"
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 )
 
 // systems are the gateways that 'make conformance' starts and how the suite sees each, the plain one first.
@@ -56,7 +56,7 @@ func newBed(ctx context.Context, dir, bin string, suite *conformance.Suite) (*be
 			at, fail := strings.NewReplacer("../../run/conformance", dir, "../../gateway/demo", demo).Replace(string(text)), error(nil)
 			at = doors.ReplaceAllStringFunc(at, func(door string) string {
 				if free[door] == "" {
-					free[door], err = freeDoor()
+					free[door], err = freeport.Find()
 					fail = errors.Join(fail, err)
 				}
 				return free[door]
@@ -78,14 +78,6 @@ func newBed(ctx context.Context, dir, bin string, suite *conformance.Suite) (*be
 		return nil, fmt.Errorf("prepare the systems: %w\n%s", err, out)
 	}
 	return b, nil
-}
-
-func freeDoor() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return ln.Addr().String(), ln.Close()
 }
 
 // fits tells whether a system has the settings that a case needs.

@@ -79,6 +79,9 @@ var exceptions = map[string]string{
 	"conformance/validate -> cda":          "findings of clinical documents have its severities",
 	"conformance/validate -> cda/validate": "documents are judged by the project's one validator",
 
+	"cmd/bench -> internal/freeport":  "the gateway that is measured gets doors of its own",
+	"cmd/faults -> internal/freeport": "the systems that are judged get doors of their own",
+
 	"cmd/bench -> internal/sample":  "the load generator sends invented submissions",
 	"cmd/bench -> internal/testpki": "the load generator and the yardsticks speak TLS",
 	"cmd/bench -> xds":              "the load generator builds messages",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/passerelle-sante/passerelle/auth"
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 	"github.com/passerelle-sante/passerelle/internal/oracle"
 	"github.com/passerelle-sante/passerelle/pix/insi"
 	"github.com/passerelle-sante/passerelle/pix/insi/insisim"
@@ -414,14 +414,12 @@ func TestRetry(t *testing.T) {
 			t.Errorf("%d: %d calls with %d assertions and %d ids, %v", c.status, calls.Load(), assertions.Load(), len(ids), err)
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := "http://" + ln.Addr().String()
-	_ = ln.Close()
 	assertions.Store(0)
-	_, err = served(t, sim, asserting, func(cfg *insi.Config) { cfg.Endpoint, cfg.Attempts = gone, 3 }).ByTraits(t.Context(), auth.Caller{Node: "ehr"}, maelle)
+	_, err = served(t, sim, asserting, func(cfg *insi.Config) { cfg.Endpoint, cfg.Attempts = "http://"+gone, 3 }).ByTraits(t.Context(), auth.Caller{Node: "ehr"}, maelle)
 	if err == nil || assertions.Load() != 3 {
 		t.Errorf("nobody listens: %d attempts, %v", assertions.Load(), err)
 	}

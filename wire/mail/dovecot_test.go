@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 	"github.com/passerelle-sante/passerelle/internal/testpki"
 	"github.com/passerelle-sante/passerelle/wire/mail"
 )
@@ -72,12 +73,10 @@ func dovecot(t *testing.T) (addr string, cfg *tls.Config, incoming string) {
 	if err := testpki.WriteDir(dir, 0); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
+	addr, err = freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr = ln.Addr().String()
-	ln.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	for _, sub := range []string{"home/mail/new", "home/mail/cur", "home/mail/tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
