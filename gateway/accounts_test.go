@@ -11,6 +11,7 @@ import (
 
 // TestAccounts: an operator opens, shows, resets and closes the account of a patient who is known, and each is in the audit log without a secret.
 func TestAccounts(t *testing.T) {
+	t.Parallel()
 	a := runAsked(t, "profile: vihf, required: {dmp: true}", sharedRules)
 	ctx := context.Background()
 	s := gateway.SharedRecord{Data: a.data, Patient: sample.PatientID(0).String()}

@@ -57,18 +57,30 @@ var everybody = sync.OnceValue(func() *askers {
 	}
 	const sign, connect, client = x509.KeyUsageContentCommitment, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth
 	return &askers{ca: ca,
-		doctorSign: certified(ca, "rsa2048", person, sign), doctorAuth: certified(ca, "p256", person, connect, client),
-		clinicSign: certified(ca, "rsa2048", structure("sign.clinic.example", clinic), sign), clinicAuth: certified(ca, "p256", structure("auth.clinic.example", clinic), connect, client),
-		hospitalAuth: certified(ca, "p256", structure("auth.hospital.example", "300000000029751"), connect, client),
-		lab:          certified(ca, "p256", structure("lab.example", "1750100125"), connect, client),
-		provider:     certified(ca, "p256", pkix.Name{CommonName: "Identity provider"}, sign|connect),
-		revoked:      certified(ca, "rsa2048", person, sign), stranger: certified(other, "rsa2048", person, sign),
-		small: certified(ca, "rsa1024", person, sign), curve: certified(ca, "p256", person, sign)}
+		doctorSign: certified("doctorSign", ca, "rsa2048", person, sign), doctorAuth: certified("doctorAuth", ca, "p256", person, connect, client),
+		clinicSign: certified("clinicSign", ca, "rsa2048", structure("sign.clinic.example", clinic), sign), clinicAuth: certified("clinicAuth", ca, "p256", structure("auth.clinic.example", clinic), connect, client),
+		hospitalAuth: certified("hospitalAuth", ca, "p256", structure("auth.hospital.example", "300000000029751"), connect, client),
+		lab:          certified("lab", ca, "p256", structure("lab.example", "1750100125"), connect, client),
+		provider:     certified("provider", ca, "p256", pkix.Name{CommonName: "Identity provider"}, sign|connect),
+		revoked:      certified("revoked", ca, "rsa2048", person, sign), stranger: certified("stranger", other, "rsa2048", person, sign),
+		small: certified("small", ca, "rsa1024", person, sign), curve: certified("curve", ca, "p256", person, sign)}
 })
 
-// certified makes a key and has it certified.
-func certified(ca *testpki.Authority, kind string, subject pkix.Name, usage x509.KeyUsage, extended ...x509.ExtKeyUsage) testpki.Identity {
-	key, err := testpki.NewKey(kind)
+// keys are RSA keys, made once for all tests: making one takes longer than most tests.
+var keys sync.Map
+
+// keyOf is somebody's key.
+func keyOf(name, kind string) (crypto.Signer, error) {
+	if !strings.HasPrefix(kind, "rsa") {
+		return testpki.NewKey(kind)
+	}
+	once, _ := keys.LoadOrStore(name+" "+kind, sync.OnceValues(func() (crypto.Signer, error) { return testpki.NewKey(kind) }))
+	return once.(func() (crypto.Signer, error))()
+}
+
+// certified is somebody with a certificate; a name has one RSA key.
+func certified(name string, ca *testpki.Authority, kind string, subject pkix.Name, usage x509.KeyUsage, extended ...x509.ExtKeyUsage) testpki.Identity {
+	key, err := keyOf(name, kind)
 	if err != nil {
 		panic(err)
 	}

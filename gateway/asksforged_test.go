@@ -232,7 +232,7 @@ func TestSampleAssertions(t *testing.T) {
 	w, good := everybody(), goodMessages()
 	dmp, swiss := oracle.Files(t, "samples/dmp", "TD*_request.xml"), oracle.Files(t, "samples/saml", "xua-assertion.xml")
 	person := pkix.Name{CommonName: "899900063480", OrganizationalUnit: []string{"Médecin"}, Organization: []string{"TEST"}, Country: []string{"FR"}}
-	sign, connect := certified(w.ca, "rsa2048", person, x509.KeyUsageContentCommitment), certified(w.ca, "p256", person, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
+	sign, connect := certified("second-sign", w.ca, "rsa2048", person, x509.KeyUsageContentCommitment), certified("second-connect", w.ca, "p256", person, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
 	header := func(doc []byte) string {
 		s := string(doc)
 		return s[strings.Index(s, "<wsse:Security") : strings.Index(s, "</wsse:Security>")+len("</wsse:Security>")]

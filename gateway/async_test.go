@@ -14,6 +14,7 @@ import (
 
 // TestAsynchronous asks for answers at another address than the connection: 202 at once, and the answer arrives there by itself.
 func TestAsynchronous(t *testing.T) {
+	t.Parallel()
 	answers := make(chan *http.Request, 4)
 	bodies := make(chan []byte, 4)
 	peer := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

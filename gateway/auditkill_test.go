@@ -49,6 +49,7 @@ func (p *process) records() map[string]int {
 // TestAuditOverCrashes: a gateway forwards its audit trail to the audit record repository of another over TLS, and either is killed at random instants. What was
 // acknowledged to a document source is in the repository in the end, and found once.
 func TestAuditOverCrashes(t *testing.T) {
+	t.Parallel()
 	kills := 200
 	if testing.Short() {
 		kills = 10

@@ -347,6 +347,7 @@ func TestAuditForms(t *testing.T) {
 
 // TestAuditAlerts: a rule of the file raises an alert, which is in the log and in the metrics.
 func TestAuditAlerts(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"rules.yaml":  "rules:\n  - {name: blocked, text: somebody who was shut out, when: {user: [\"@blocked.txt\"]}}\n",

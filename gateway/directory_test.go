@@ -27,7 +27,7 @@ func TestDirectory(t *testing.T) {
 	ask := func(person, structure, speciality string) string {
 		t.Helper()
 		name := pkix.Name{CommonName: person, OrganizationalUnit: []string{"Médecin"}, Organization: []string{"TEST"}, Country: []string{"FR"}}
-		sign, auth := certified(w.ca, "p256", name, x509.KeyUsageContentCommitment), certified(w.ca, "p256", name, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
+		sign, auth := certified("listed-sign", w.ca, "p256", name, x509.KeyUsageContentCommitment), certified("listed-auth", w.ca, "p256", name, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
 		who := vihf()
 		asks++
 		who.ID, who.Subject.Value, who.Attributes[2].Values[0].Text = fmt.Sprintf("_ask%d", asks), person, structure

@@ -142,7 +142,7 @@ func TestRealMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	person := pkix.Name{CommonName: "899900063480", OrganizationalUnit: []string{"Médecin"}, Organization: []string{"TEST"}, Country: []string{"FR"}}
-	sign, connect := certified(w.ca, "rsa2048", person, x509.KeyUsageContentCommitment), certified(w.ca, "p256", person, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
+	sign, connect := certified("dmp-sign", w.ca, "rsa2048", person, x509.KeyUsageContentCommitment), certified("dmp-connect", w.ca, "p256", person, x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth)
 	moment := time.Now().UTC() // all of them carry one assertion, which is issued once
 	send := func(file, path string, want ...string) {
 		t.Helper()

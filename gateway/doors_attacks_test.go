@@ -424,6 +424,7 @@ func TestRemovalByPersons(t *testing.T) {
 
 // TestMailOfAnotherStructure: by mail a laboratory removes what is from its own structure; what is another's is answered as what is not there.
 func TestMailOfAnotherStructure(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
 	_, mailbox, _ := strings.Cut(p.config(), "\n")
 	h := newHouse(t, mailbox, `plain_smtp: "127.0.0.1:0"`)

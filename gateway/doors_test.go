@@ -80,10 +80,10 @@ func newHouse(t *testing.T, more string, doors ...string) *house {
 		return pkix.Name{CommonName: cn, OrganizationalUnit: []string{id}, Organization: []string{"TEST"}, Province: []string{"Rhône (69)"}, Country: []string{"FR"}}
 	}
 	for i, id := range structures {
-		h.vouch[id] = [2]testpki.Identity{certified(w.ca, "rsa2048", structure(fmt.Sprintf("sign.%d.example", i), id), sign), certified(w.ca, "p256", structure(fmt.Sprintf("auth.%d.example", i), id), connect, client)}
+		h.vouch[id] = [2]testpki.Identity{certified(fmt.Sprintf("sign.%d", i), w.ca, "rsa2048", structure(fmt.Sprintf("sign.%d.example", i), id), sign), certified(fmt.Sprintf("auth.%d", i), w.ca, "p256", structure(fmt.Sprintf("auth.%d.example", i), id), connect, client)}
 	}
 	for _, name := range []string{"hub", "lab", "somebody", "archivist"} {
-		h.nodes[name] = certified(w.ca, "p256", structure(name, labStructure), connect, client)
+		h.nodes[name] = certified(name, w.ca, "p256", structure(name, labStructure), connect, client)
 	}
 	tables := filepath.Join(dir, "tables")
 	if err := os.CopyFS(tables, os.DirFS("../policy/france")); err != nil {

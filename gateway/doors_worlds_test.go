@@ -523,6 +523,7 @@ func (w *doorWorld) authorize(c auth.Caller, what string) error {
 // services, by operators and by consent documents - and asks everything of it over mutual TLS, with and without assertions. Each answer is what a gateway without rules
 // tells, thinned out by the naive statement. PASSERELLE_WORLDS says how many patients; 250 otherwise, 32 with -short.
 func TestWorldsThroughTheDoors(t *testing.T) {
+	t.Parallel()
 	n := 250
 	if testing.Short() {
 		n = 32

@@ -105,7 +105,7 @@ func TestLotOfWhoBringsIt(t *testing.T) {
 	w := everybody()
 	a := runAskedFor(t, ", lot_signature: verify", "profile: vihf", "")
 	const others = "the lot is signed by another person or structure than the one that brings it"
-	mine := certified(w.ca, "rsa2048", pkix.Name{CommonName: "sign.lab.example", OrganizationalUnit: []string{"1750100125"}}, x509.KeyUsageContentCommitment)
+	mine := certified("lab-sign", w.ca, "rsa2048", pkix.Name{CommonName: "sign.lab.example", OrganizationalUnit: []string{"1750100125"}}, x509.KeyUsageContentCommitment)
 	for n, c := range []struct {
 		name   string
 		who    bool // the doctor, by her assertion; else the laboratory's node

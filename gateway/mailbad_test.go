@@ -152,6 +152,7 @@ func wrongHash(t *testing.T, l letter) []byte {
 
 // TestBadMail: each message that must not be deposited is set aside with its exact reason and audited, its sender is answered once, and nothing of it is in the record.
 func TestBadMail(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
 	p.id(t, "expired", func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().Add(-30*time.Minute), time.Now().Add(-10*time.Minute)

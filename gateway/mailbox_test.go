@@ -138,7 +138,7 @@ func (p *post) id(t *testing.T, name string, edit func(*x509.Certificate)) testp
 	case "stranger":
 		by = p.other
 	}
-	key, err := testpki.NewKey("rsa2048")
+	key, err := keyOf(name, "rsa2048")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,6 +60,7 @@ func (p *process) mailLoad(post *post, addr string, run int, rng *rand.Rand) []*
 
 // TestMailCrash kills a gateway at random instants while mail comes in: every accepted message ends deposited once or in quarantine once, every other at most once.
 func TestMailCrash(t *testing.T) {
+	t.Parallel()
 	runs, rng := crashes(t)
 	post := newPost(t)
 	post.id(t, "labo", nil)

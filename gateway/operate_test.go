@@ -194,6 +194,7 @@ func damage(t *testing.T, backup string) {
 }
 
 func TestAffinityDomainReload(t *testing.T) {
+	t.Parallel()
 	file := write(t, "domain.yaml", "cx_types: [NH, PI]\n")
 	g := run(t, fmt.Sprintf("repository: {unique_id: 1.2.9}\nregistry: {affinity_domain: %q}\n", file))
 	g.announce(t, 1)

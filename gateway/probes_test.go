@@ -8,6 +8,7 @@ import (
 
 // TestProbes sends the generated probes of the conformance suite to a gateway in this process.
 func TestProbes(t *testing.T) {
+	t.Parallel()
 	suite, err := conformance.Embedded()
 	if err != nil {
 		t.Fatal(err)

@@ -77,6 +77,7 @@ func TestSimulators(t *testing.T) {
 // TestSimulatedMail: a laboratory's mail reaches a mailbox and is answered, and what is wrong with it, by whatever fault, is told; a sender whose operator is trusted by
 // its certificate hands an archive over after STARTTLS, and is refused as a stranger without it.
 func TestSimulatedMail(t *testing.T) {
+	t.Parallel()
 	sut := startGateway(t, "127.0.0.1:1", map[string]string{"mailbox": "smime"})
 	send := func(c sim.Client) sim.Sent {
 		t.Helper()

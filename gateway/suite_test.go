@@ -81,6 +81,7 @@ func runs(c *conformance.Case, profile map[string]string) bool {
 }
 
 func replay(t *testing.T, profile map[string]string) {
+	t.Parallel() // with the other profiles: each has a gateway of its own, and waits for the disk
 	suite, err := conformance.Embedded()
 	if err != nil {
 		t.Fatal(err)
