@@ -87,7 +87,7 @@ type PDFConfig struct {
 }
 
 func defaultMailbox() MailboxConfig {
-	return MailboxConfig{MaxMessage: 40 << 20, Workers: 32, MaxHeld: 10_000, RememberDays: 60, Relay: RelayConfig{GiveUp: 120, FirstWait: 60}, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
+	return MailboxConfig{MaxMessage: 40 << 20, Workers: 64, MaxHeld: 10_000, RememberDays: 60, Relay: RelayConfig{GiveUp: 120, FirstWait: 60}, Trust: MailTrustConfig{RevocationUnknown: "refuse", Usage: "mail"},
 		PDF: PDFConfig{Format: "urn:ihe:iti:xds:2017:mimeTypeSufficient^Format donné par le type de média^1.3.6.1.4.1.19376.1.2.3", Confidentiality: "N^Normal^2.16.840.1.113883.5.25", Language: "fr-FR"}}
 }
 

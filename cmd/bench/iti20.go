@@ -25,6 +25,7 @@ import (
 
 	"github.com/passerelle-sante/passerelle/atna"
 	"github.com/passerelle-sante/passerelle/hl7"
+	"github.com/passerelle-sante/passerelle/internal/freeport"
 	"github.com/passerelle-sante/passerelle/wire/syslog"
 )
 
@@ -136,10 +137,10 @@ audit:
 
 // auditGateway runs one with its doors open; metric reads one of its metrics.
 func (b *bench) auditGateway(dir, name string, buffer int) (c *child, tlsDoor, udpDoor string, metric func(string) (float64, error), err error) {
-	if tlsDoor, err = freePort(); err != nil {
+	if tlsDoor, err = freeport.Find(); err != nil {
 		return nil, "", "", nil, err
 	}
-	if udpDoor, err = freePort(); err != nil {
+	if udpDoor, err = freeport.Find(); err != nil {
 		return nil, "", "", nil, err
 	}
 	c, operations, err := b.configured(dir, name, fmt.Sprintf(auditConfig, buffer), "  audit_tls: "+tlsDoor+"\n  audit_udp: "+udpDoor+"\n")
@@ -289,7 +290,7 @@ func (b *bench) sendDatagrams(addr string, perSecond, seconds int) (sent int, er
 // auditCost is ITI-41 with and without audit: the same source built with the tag noaudit.
 func (b *bench) auditCost(ctx context.Context, s scenario) error {
 	without := filepath.Join(b.dir, "passerelle-noaudit")
-	if out, err := exec.Command("go", "build", "-tags", "noaudit", "-o", without, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-pgo=auto", "-tags", "noaudit", "-o", without, "github.com/passerelle-sante/passerelle/cmd/passerelle").CombinedOutput(); err != nil {
 		return fmt.Errorf("build without audit: %w\n%s", err, out)
 	}
 	once := func(binary string) func() (figures, error) {
@@ -314,7 +315,7 @@ func (b *bench) startSyslogYardstick(mode string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freePort()
+	addr, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "", "regular expression of scenarios; empty runs the standard set")
 	flag.StringVar(&o.gateway, "gateway", "bin/passerelle", "the gateway's binary")
 	flag.StringVar(&o.dir, "dir", "", "working folder; loaded stores in it are used again; empty makes one and removes it")
-	flag.StringVar(&o.profile, "profile", "", "folder for CPU profiles of the gateway, one a scenario")
+	flag.StringVar(&o.profile, "profile", "", "folder for CPU profiles of the gateway, one a scenario, and all of them in one")
 	flag.StringVar(&o.out, "json", "bench.json", "file for the results")
 	flag.IntVar(&o.clients, "clients", 32, "keep-alive connections")
 	flag.IntVar(&o.pairs, "pairs", 3, "pairs of yardstick and product")
@@ -129,6 +129,11 @@ func run(o options) (err error) {
 		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", s.name, time.Since(began).Seconds())
 	}
 	b.print()
+	if o.profile != "" {
+		if err := mergeProfiles(o.profile); err != nil {
+			return fmt.Errorf("merge the profiles: %w", err)
+		}
+	}
 	return b.writeJSON()
 }
 

@@ -90,7 +90,7 @@ func (c *cli) build(ctx context.Context, all []fault) (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "passerelle")
-	build := exec.CommandContext(ctx, "go", "build", "-overlay", over, "-o", bin, "./cmd/passerelle")
+	build := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-overlay", over, "-o", bin, "./cmd/passerelle")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}

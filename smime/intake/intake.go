@@ -140,7 +140,7 @@ type Config struct {
 	PDF            PDFDefaults
 	Archive        xdm.Limits
 	MaxMessage     int64 // octets; 40 MiB where 0
-	Workers        int   // messages dealt with at once; 32 where 0: they wait for the disk more than for a processor
+	Workers        int   // messages dealt with at once; 64 where 0: they wait for the disk more than for a processor
 	MaxHeld        int   // messages in quarantine beyond which no more are accepted; 10,000 where 0
 	InFlight       int64 // octets of the messages dealt with at once, which bounds the memory; 128 MiB where 0
 	SourceID       xds.OID
@@ -196,7 +196,7 @@ func New(cfg Config) (*Mailbox, error) {
 		cfg.MaxMessage = 40 << 20
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 32
+		cfg.Workers = 64
 	}
 	if cfg.MaxHeld == 0 {
 		cfg.MaxHeld = 10_000
