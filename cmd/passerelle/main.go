@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
@@ -64,7 +65,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tuneMemory()
+	tune()
 	if c.CPUProfile != "" {
 		f, err := os.Create(c.CPUProfile)
 		if err != nil {
@@ -81,9 +82,17 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	return gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(lines, cfg.Log), Version: version()})
 }
 
-// tuneMemory trades memory for time, unless the operator did (GOGC, GOMEMLIMIT): most of what a transaction allocates is garbage when it ends, and what
+// waiting is how many more threads run than there are processors: measured with mail and ITI-41, whose documents and journal are flushed by one thread each.
+const waiting = 2
+
+// tune trades memory for time, unless the operator did (GOGC, GOMEMLIMIT): most of what a transaction allocates is garbage when it ends, and what
 // lives on is small, so collecting whenever as much was added collects all the time; more than this, and refused messages of 1 GB would leave too much behind.
-func tuneMemory() {
+//
+// It also lets more threads run than there are processors (GOMAXPROCS): one that waits for the disk keeps its place for a while, and a processor would stand still meanwhile.
+func tune() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waiting)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(150)
 	}
