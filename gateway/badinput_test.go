@@ -40,7 +40,6 @@ type badCase struct {
 // TestBadInput sends every kind of bad message to a gateway in a process of its own and pins the whole of what happens: the answer, that nothing was stored,
 // the audit records, and the peak of the memory.
 func TestBadInput(t *testing.T) {
-	t.Parallel()
 	p := newProcess(t, buildGateway(t))
 	p.configure("registry: {affinity_domain: " + absolute(t, "demo/affinity-fr.yaml") + "}\npatients: {domains: [1.2.250.1.213.1.4.10]}\n")
 	p.start()
