@@ -65,7 +65,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tune()
+	tune(len(cfg.Mailbox.Addresses) > 0)
 	if c.CPUProfile != "" {
 		f, err := os.Create(c.CPUProfile)
 		if err != nil {
@@ -82,15 +82,16 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	return gateway.Run(ctx, cfg, gateway.Options{Log: gateway.NewLog(lines, cfg.Log), Version: version()})
 }
 
-// waiting is how many more threads run than there are processors: measured with mail and ITI-41, whose documents and journal are flushed by one thread each.
+// waiting is how many more threads run than there are processors where there is a mailbox.
 const waiting = 2
 
 // tune trades memory for time, unless the operator did (GOGC, GOMEMLIMIT): most of what a transaction allocates is garbage when it ends, and what
 // lives on is small, so collecting whenever as much was added collects all the time; more than this, and refused messages of 1 GB would leave too much behind.
 //
-// It also lets more threads run than there are processors (GOMAXPROCS): one that waits for the disk keeps its place for a while, and a processor would stand still meanwhile.
-func tune() {
-	if os.Getenv("GOMAXPROCS") == "" {
+// With a mailbox it also lets more threads run than there are processors (GOMAXPROCS): one that waits for the disk keeps its place for a while, and a processor would stand still
+// meanwhile. Nobody else gets them, for the collector is later with them: the largest message takes a fifth more memory when the machine is busy.
+func tune(mailbox bool) {
+	if mailbox && os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waiting)
 	}
 	if os.Getenv("GOGC") == "" {
